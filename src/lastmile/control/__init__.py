@@ -1,0 +1,1 @@
+"""The command gate, the only publisher of motion."""

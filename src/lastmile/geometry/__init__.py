@@ -1,0 +1,1 @@
+"""Plane and space transforms, polylines, footprints and WGS84."""

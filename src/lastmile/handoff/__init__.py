@@ -1,0 +1,1 @@
+"""Docking, custody protocol, journal, locker link and receipts."""

@@ -1,0 +1,1 @@
+"""State estimation, GNSS, scan matching, global start and integrity."""

@@ -1,0 +1,1 @@
+"""Import of OpenStreetMap, route graph, occupancy maps, lockers and site bundles."""

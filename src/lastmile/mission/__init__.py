@@ -1,0 +1,1 @@
+"""The delivery executive, durable and resumable."""

@@ -1,0 +1,1 @@
+"""Ground, curbs, clusters, tracked obstacles, predictions and fiducials."""

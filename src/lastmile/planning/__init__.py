@@ -1,0 +1,1 @@
+"""Routes, references, model predictive control and collision checks."""

@@ -1,0 +1,1 @@
+"""Embedded world, sensors, people, lockers and faults."""

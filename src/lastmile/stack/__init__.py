@@ -1,0 +1,1 @@
+"""The wiring of all rooms, run by the nodes and in lockstep."""

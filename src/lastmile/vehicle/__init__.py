@@ -1,0 +1,1 @@
+"""Motion models with Jacobians, and the limits of the vehicle."""
