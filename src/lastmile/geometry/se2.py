@@ -1,0 +1,96 @@
+"""
+Transforms of the plane, SE(2), as arrays [x, y, yaw].
+
+The last axis holds the three numbers, so that all functions work on one pose or on many.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def wrap_angle(angle):
+    """Bring angles [rad] into (-pi, pi]."""
+    return -np.remainder(-np.asarray(angle, dtype=float) + np.pi, 2.0 * np.pi) + np.pi
+
+
+def compose(pose_a_b: np.ndarray, pose_b_c: np.ndarray) -> np.ndarray:
+    """Chain two poses: the pose of c in a."""
+    a = np.asarray(pose_a_b, dtype=float)
+    b = np.asarray(pose_b_c, dtype=float)
+    c, s = np.cos(a[..., 2]), np.sin(a[..., 2])
+    return np.stack(
+        [
+            a[..., 0] + c * b[..., 0] - s * b[..., 1],
+            a[..., 1] + s * b[..., 0] + c * b[..., 1],
+            wrap_angle(a[..., 2] + b[..., 2]),
+        ],
+        axis=-1,
+    )
+
+
+def invert(pose_a_b: np.ndarray) -> np.ndarray:
+    """Give the pose of a in b."""
+    p = np.asarray(pose_a_b, dtype=float)
+    c, s = np.cos(p[..., 2]), np.sin(p[..., 2])
+    return np.stack(
+        [
+            -c * p[..., 0] - s * p[..., 1],
+            s * p[..., 0] - c * p[..., 1],
+            wrap_angle(-p[..., 2]),
+        ],
+        axis=-1,
+    )
+
+
+def between(pose_w_a: np.ndarray, pose_w_b: np.ndarray) -> np.ndarray:
+    """Give the pose of b in a, both known in w."""
+    return compose(invert(pose_w_a), pose_w_b)
+
+
+def transform(pose_a_b: np.ndarray, points_b: np.ndarray) -> np.ndarray:
+    """Take points (..., 2) from frame b to frame a."""
+    x, y, yaw = (float(v) for v in pose_a_b)
+    points_b = np.asarray(points_b, dtype=float)
+    c, s = np.cos(yaw), np.sin(yaw)
+    return points_b @ np.array([[c, s], [-s, c]]) + np.array([x, y])
+
+
+def rotate(yaw: float, vectors: np.ndarray) -> np.ndarray:
+    """Turn vectors (..., 2) by yaw [rad]."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.asarray(vectors, dtype=float) @ np.array([[c, s], [-s, c]])
+
+
+def advance(pose: np.ndarray, twist_base: np.ndarray, dt_s: float) -> np.ndarray:
+    """
+    Move a pose along the arc of a constant twist [v, yaw rate] for a time.
+
+    Velocity motion model, Thrun, Burgard and Fox (2005), section 5.3; exact for a turn of zero by
+    its sinc form.
+    """
+    v, w = float(twist_base[0]), float(twist_base[1])
+    half = 0.5 * w * dt_s
+    chord = v * dt_s * np.sinc(half / np.pi)
+    heading = pose[2] + half
+    return np.array(
+        [
+            pose[0] + chord * np.cos(heading),
+            pose[1] + chord * np.sin(heading),
+            float(wrap_angle(pose[2] + w * dt_s)),
+        ]
+    )
+
+
+def to_matrix(pose_a_b: np.ndarray) -> np.ndarray:
+    """Write a pose as the homogeneous (4, 4) transform with z = 0."""
+    x, y, yaw = (float(v) for v in pose_a_b)
+    T = np.eye(4)
+    T[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    T[:2, 3] = [x, y]
+    return T
+
+
+def from_matrix(T_a_b: np.ndarray) -> np.ndarray:
+    """Read x, y and the heading of the x axis out of a homogeneous (4, 4) transform."""
+    return np.array([T_a_b[0, 3], T_a_b[1, 3], np.arctan2(T_a_b[1, 0], T_a_b[0, 0])])
