@@ -16,8 +16,10 @@ from typing import Any
 
 import yaml
 
+from lastmile.errors import UserError
 
-class ConfigError(ValueError):
+
+class ConfigError(UserError):
     """A configuration value that breaks a stated rule."""
 
 
