@@ -1,0 +1,228 @@
+"""
+All components in one process on simulated time.
+
+An event queue in integer nanoseconds carries timers and messages, so that a run with a seed repeats
+bit for bit. Processes are modelled by two figures each: how long a step computes, and how long a
+message travels. Both are drawn from the distributions that were measured over ROS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from lastmile.config import param
+from lastmile.stack.component import Component
+from lastmile.stack.table import NodeSpec
+
+SECOND = 1_000_000_000
+
+
+class Network(Protocol):
+    """The message link between robot and lockers, moved on by the runner."""
+
+    def advance(self, stamp_s: float) -> None:
+        """Deliver what is due at `stamp_s`."""
+
+
+@dataclass(frozen=True)
+class Delay:
+    """A delay by its median and 99th percentile; drawn log-normal between runs of the loop."""
+
+    median_s: float = param(0.0, "Half of all delays are shorter.", unit="s", low=0.0, high=1.0)
+    p99_s: float = param(0.0, "99 of 100 delays are shorter.", unit="s", low=0.0, high=5.0)
+
+    def draw_ns(self, rng: np.random.Generator) -> int:
+        """Draw one delay in nanoseconds."""
+        if self.median_s <= 0.0:
+            return 0
+        spread = np.log(max(self.p99_s, self.median_s) / self.median_s) / 2.326
+        return int(self.median_s * np.exp(spread * rng.standard_normal()) * SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Compute delay of each node and transport delay of each topic; nothing listed is instant."""
+
+    compute: Mapping[str, Delay]
+    transport: Mapping[str, Delay]
+
+
+Observer = Callable[[float, str, str, Any], None]
+"""Called as observe(stamp_s, publisher, topic, value) for everything that is published."""
+
+
+class Lockstep:
+    """
+    Run components on one event queue.
+
+    Parameters
+    ----------
+    components : mapping of instance name to (NodeSpec, Component)
+        Several instances may share a spec (one locker each).
+    latencies : Latencies
+        Delays of processes and messages.
+    rng : Generator
+        Draws the delays.
+    network : Network, optional
+        Moved on before every step.
+
+    """
+
+    def __init__(
+        self,
+        components: Mapping[str, tuple[NodeSpec, Component]],
+        latencies: Latencies,
+        rng: np.random.Generator,
+        network: Network | None = None,
+    ) -> None:
+        self.now_ns = 0
+        self._components = dict(components)
+        self._latencies = latencies
+        self._rng = rng
+        self._network = network
+        self._observers: list[Observer] = []
+        self._queue: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._busy_until = dict.fromkeys(self._components, 0)
+        self._halted: set[str] = set()
+        self._readers = self._find_readers()
+        for offset, name in enumerate(self._components):
+            self._schedule(offset * 1000, lambda name=name: self._on_timer(name))
+
+    @property
+    def now_s(self) -> float:
+        """Simulated time [s]."""
+        return self.now_ns / SECOND
+
+    def observe(self, observer: Observer) -> None:
+        """Show everything that is published to `observer`."""
+        self._observers.append(observer)
+
+    def publish(self, publisher: str, topic: str, value: Any) -> None:
+        """Put a value on a topic from outside (an operator, a test)."""
+        self._emit(publisher, topic, value)
+
+    def halt(self, name: str) -> None:
+        """Stop a component as if its process had died; `resume` lets it go on."""
+        self._halted.add(self._known(name))
+
+    def resume(self, name: str) -> None:
+        """Let a halted component go on."""
+        self._halted.discard(self._known(name))
+
+    def replace(self, name: str, component: Component) -> None:
+        """Put a fresh component in place of one, as a restarted process would."""
+        spec, _ = self._components[self._known(name)]
+        self._components[name] = (spec, component)
+        self._halted.discard(name)
+
+    def run_until(self, stamp_s: float, stop: Callable[[], bool] = lambda: False) -> None:
+        """Run events up to a time, or until `stop` says so."""
+        end_ns = round(stamp_s * SECOND)
+        while self._queue and self._queue[0][0] <= end_ns and not stop():
+            self.now_ns, _, event = heapq.heappop(self._queue)
+            event()
+        if not stop():
+            self.now_ns = max(self.now_ns, end_ns)
+
+    def close(self) -> None:
+        """Close all components."""
+        for _, component in self._components.values():
+            component.close()
+
+    def _find_readers(self) -> dict[str, list[str]]:
+        readers: dict[str, list[str]] = {}
+        for name, (spec, _) in self._components.items():
+            topics = list(spec.subscribes)
+            topics += [f"{action}/{part}" for action in spec.serves for part in ("goal", "cancel")]
+            topics += [
+                f"{action}/{part}" for action in spec.calls for part in ("feedback", "result")
+            ]
+            for topic in topics:
+                readers.setdefault(topic, []).append(name)
+        return readers
+
+    def _schedule(self, time_ns: int, event: Callable[[], None]) -> None:
+        heapq.heappush(self._queue, (time_ns, next(self._order), event))
+
+    def _on_timer(self, name: str) -> None:
+        spec, _ = self._components[name]
+        self._schedule(self.now_ns + round(spec.period_s * SECOND), lambda: self._on_timer(name))
+        self._step(name)
+
+    def _step(self, name: str) -> None:
+        """Step a component unless it is dead or still computing; publish when it is done."""
+        if name in self._halted or self.now_ns < self._busy_until[name]:
+            return
+        spec, component = self._components[name]
+        if self._network is not None:
+            self._network.advance(self.now_s)
+        outputs = component.step(self.now_s)
+        delay = self._latencies.compute.get(spec.name, Delay()).draw_ns(self._rng)
+        self._busy_until[name] = self.now_ns + delay
+        for topic, value in outputs:
+            self._schedule(
+                self.now_ns + delay, lambda topic=topic, value=value: self._emit(name, topic, value)
+            )
+
+    def _emit(self, publisher: str, topic: str, value: Any) -> None:
+        for observer in self._observers:
+            observer(self.now_s, publisher, topic, value)
+        readers = self._readers.get(topic, ())
+        if readers:
+            delay = self._latencies.transport.get(topic, Delay()).draw_ns(self._rng)
+            self._schedule(self.now_ns + delay, lambda: self._deliver(readers, topic, value))
+
+    def _deliver(self, readers: list[str], topic: str, value: Any) -> None:
+        for name in readers:
+            if name in self._halted:
+                continue
+            spec, component = self._components[name]
+            component.receive(topic, value)
+            if spec.trigger == topic:
+                self._step(name)
+
+    def _known(self, name: str) -> str:
+        if name not in self._components:
+            raise ValueError(f"no component {name!r}; there are {', '.join(self._components)}")
+        return name
+
+
+class History:
+    """Digest of everything that was published, to hold two runs against each other."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=32)
+
+    def __call__(self, stamp_s: float, publisher: str, topic: str, value: Any) -> None:
+        """Add one publication; fits `Lockstep.observe`."""
+        self._digest.update(f"{stamp_s!r} {publisher} {topic}".encode())
+        self._add(value)
+
+    def hexdigest(self) -> str:
+        """Give the digest so far."""
+        return self._digest.hexdigest()
+
+    def _add(self, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            self._digest.update(f"{value.dtype}{value.shape}".encode())
+            self._digest.update(np.ascontiguousarray(value).data)
+        elif is_dataclass(value):
+            for f in fields(value):
+                self._add(getattr(value, f.name))
+        elif isinstance(value, (tuple, list)):
+            for item in value:
+                self._add(item)
+        elif isinstance(value, dict):
+            for key in sorted(value):
+                self._digest.update(str(key).encode())
+                self._add(value[key])
+        else:
+            self._digest.update(repr(value).encode())

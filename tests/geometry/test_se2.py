@@ -1,0 +1,58 @@
+"""Planar transforms against identities and closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lastmile.geometry import se2
+
+numbers = st.floats(-1e3, 1e3)
+poses = st.builds(lambda x, y, a: np.array([x, y, a]), numbers, numbers, st.floats(-3.14, 3.14))
+
+
+@given(poses)
+def test_pose_with_its_inverse_is_identity(pose):
+    assert se2.compose(pose, se2.invert(pose)) == pytest.approx([0, 0, 0], abs=1e-9)
+
+
+@given(poses, poses, poses)
+def test_compose_is_associative(a, b, c):
+    left = se2.compose(se2.compose(a, b), c)
+    right = se2.compose(a, se2.compose(b, c))
+    assert left[:2] == pytest.approx(right[:2], abs=1e-6)
+    assert se2.wrap_angle(left[2] - right[2]) == pytest.approx(0.0, abs=1e-9)
+
+
+@given(poses, poses)
+def test_compose_equals_the_matrix_product(a, b):
+    T = se2.to_matrix(a) @ se2.to_matrix(b)
+    assert se2.compose(a, b)[:2] == pytest.approx(T[:2, 3], abs=1e-6)
+
+
+@given(poses)
+def test_transform_moves_the_origin_to_the_pose(pose):
+    assert se2.transform(pose, np.zeros(2)) == pytest.approx(pose[:2])
+
+
+@given(st.floats(-1e4, 1e4))
+def test_wrap_angle_keeps_the_direction_and_stays_in_range(angle):
+    wrapped = float(se2.wrap_angle(angle))
+    assert -np.pi < wrapped <= np.pi
+    assert np.cos(wrapped) == pytest.approx(np.cos(angle), abs=1e-9)
+    assert np.sin(wrapped) == pytest.approx(np.sin(angle), abs=1e-9)
+
+
+def test_wrap_angle_maps_minus_pi_to_pi():
+    assert float(se2.wrap_angle(-np.pi)) == pytest.approx(np.pi)
+
+
+def test_advance_drives_a_quarter_circle():
+    pose = se2.advance(np.zeros(3), np.array([np.pi / 2, np.pi / 2]), 1.0)
+    assert pose == pytest.approx([1.0, 1.0, np.pi / 2])
+
+
+def test_advance_drives_straight_without_yaw_rate():
+    assert se2.advance(np.array([1.0, 2.0, 0.0]), np.array([2.0, 0.0]), 0.5) == pytest.approx(
+        [2.0, 2.0, 0.0]
+    )

@@ -1,0 +1,125 @@
+"""The lockstep runner: order, delays, death and repeatability."""
+
+import numpy as np
+import pytest
+
+from lastmile.simulation.lockstep import Delay, History, Latencies, Lockstep
+from lastmile.stack.table import NodeSpec
+
+
+class Counter:
+    """Publishes how often it was stepped."""
+
+    def __init__(self, topic):
+        self.topic = topic
+        self.count = 0
+
+    def receive(self, topic, value):
+        pass
+
+    def step(self, stamp_s):
+        self.count += 1
+        return [(self.topic, (stamp_s, self.count))]
+
+    def diagnose(self, stamp_s):
+        return []
+
+    def close(self):
+        pass
+
+
+class Echo(Counter):
+    """Publishes what it got."""
+
+    def __init__(self, topic):
+        super().__init__(topic)
+        self.got = []
+
+    def receive(self, topic, value):
+        self.got.append(value)
+
+    def step(self, stamp_s):
+        return [(self.topic, (stamp_s, tuple(self.got)))]
+
+
+def spec(name, period_s, subscribes=(), trigger=""):
+    return NodeSpec(name, "", "", period_s, tuple(subscribes), (), "", trigger=trigger)
+
+
+def pair(latencies=None, seed=0):
+    counter, echo = Counter("count"), Echo("echo")
+    loop = Lockstep(
+        {
+            "counter": (spec("counter", 0.1), counter),
+            "echo": (spec("echo", 10.0, ["count"], trigger="count"), echo),
+        },
+        latencies or Latencies({}, {}),
+        np.random.default_rng(seed),
+    )
+    return loop, counter, echo
+
+
+def test_timer_steps_at_its_period():
+    loop, counter, _ = pair()
+    loop.run_until(1.05)
+    assert counter.count == 11
+
+
+def test_trigger_steps_when_the_message_arrives():
+    loop, _, _ = pair(Latencies({"counter": Delay(0.02, 0.02)}, {"count": Delay(0.03, 0.03)}))
+    stamps = []
+    loop.observe(lambda t, who, topic, value: stamps.append((t, topic)))
+    loop.run_until(0.09)
+    assert ("count", pytest.approx(0.02, abs=1e-6)) in [(k, t) for t, k in stamps]
+    assert ("echo", pytest.approx(0.05, abs=1e-6)) in [(k, t) for t, k in stamps]
+
+
+def test_a_busy_component_skips_steps():
+    loop, counter, _ = pair(Latencies({"counter": Delay(0.25, 0.25)}, {}))
+    loop.run_until(0.95)
+    assert counter.count == 4  # at 0, 0.3, 0.6 and 0.9 s
+
+
+def test_a_halted_component_is_silent_and_goes_on_when_resumed():
+    loop, counter, _ = pair()
+    loop.run_until(0.45)
+    loop.halt("counter")
+    loop.run_until(0.95)
+    assert counter.count == 5
+    loop.resume("counter")
+    loop.run_until(1.25)
+    assert counter.count == 8
+
+
+def test_halting_an_unknown_component_names_it():
+    loop, _, _ = pair()
+    with pytest.raises(ValueError, match="no component 'gate'; there are counter, echo"):
+        loop.halt("gate")
+
+
+@pytest.mark.parametrize(("seed", "same"), [(1, True), (2, False)])
+def test_history_is_equal_exactly_for_equal_seeds(seed, same):
+    delays = Latencies({"counter": Delay(0.02, 0.06)}, {"count": Delay(0.01, 0.05)})
+    digests = []
+    for s in (1, seed):
+        loop, _, _ = pair(delays, s)
+        history = History()
+        loop.observe(history)
+        loop.run_until(5.0)
+        digests.append(history.hexdigest())
+    assert (digests[0] == digests[1]) is same
+
+
+def test_delay_has_the_stated_median_and_99th_percentile():
+    rng = np.random.default_rng(0)
+    delay = Delay(0.01, 0.04)
+    drawn = np.array([delay.draw_ns(rng) for _ in range(20000)]) / 1e9
+    assert np.median(drawn) == pytest.approx(0.01, rel=0.03)
+    assert np.quantile(drawn, 0.99) == pytest.approx(0.04, rel=0.06)
+
+
+def test_history_depends_on_array_contents():
+    a, b = History(), History()
+    a(0.0, "x", "t", np.arange(3.0))
+    b(0.0, "x", "t", np.arange(3.0) + 1e-12)
+    assert a.hexdigest() != b.hexdigest()
