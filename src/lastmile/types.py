@@ -340,6 +340,8 @@ class Trajectory:
     certified: bool
     reason: str
     """Why the plan is slow or stands, empty when it drives freely."""
+    sensed_stamp_s: float = float("nan")
+    """Stamp of the newest lidar scan that the plan rests on, NaN without any."""
 
 
 class PlannerState(StrEnum):
