@@ -12,6 +12,15 @@ import numpy as np
 
 from lastmile.types import EdgeKind
 
+FOOTPRINT_KINDS = ("building", "barrier", "kerb", "tree", "pole", "furniture")
+
+POINT_RADIUS_M = {"tree": 0.20, "pole": 0.10, "furniture": 0.30, "barrier": 0.15, "building": 0.3}
+"""Radius at which a footprint of one vertex is taken, by its kind."""
+
+
+class SiteError(ValueError):
+    """A site, or a file of its bundle, that breaks a stated rule; the message names both."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -67,8 +76,10 @@ class Footprint:
     """
     Something that stands on the ground.
 
-    `kind` is building, barrier, kerb, tree, pole or furniture. A closed outline repeats no vertex;
-    barriers and kerbs are open lines (`closed` False), points have one vertex.
+    `kind` is one of `FOOTPRINT_KINDS`. A closed outline repeats no vertex; barriers and kerbs are
+    open lines (`closed` False) unless they close; points have one vertex and the radius of
+    `POINT_RADIUS_M`. A kerb's height is its step: 0.12 m where raised, at most 0.03 m where
+    lowered, as it is at crossings.
     """
 
     id: str
