@@ -1,0 +1,150 @@
+"""The gate's inputs: what was taken, when it arrived, and what was turned away and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lastmile.control.config import TimeoutConfig
+from lastmile.types import (
+    BaseState,
+    BayCommand,
+    Command,
+    ObstacleArray,
+    OdometryEstimate,
+    PoseEstimate,
+    Trajectory,
+)
+
+PLAN_STEPS_MAX = 1000
+
+
+class Rejected(ValueError):
+    """A value that breaks a rule of its topic; the message states value and rule."""
+
+
+class Inbox:
+    """
+    Newest good value of each topic with the time of its arrival.
+
+    Arrival is the stamp of the last step, so that it is on the clock of the gate's own node and
+    errs to the old side.
+    """
+
+    def __init__(self, timeouts: TimeoutConfig):
+        self._timeouts = timeouts
+        self._values: dict[str, Any] = {}
+        self._arrivals: dict[str, float] = {}
+        self.rejections: dict[str, int] = {}
+        self.last_rejection = ""
+
+    def put(self, topic: str, value: Any, now_s: float) -> bool:
+        """Take a value, or count its rejection and tell False."""
+        try:
+            check = CHECKS.get(topic)
+            if check is None:
+                raise Rejected("the gate does not read this topic")
+            check(value)
+            self._check_stamp(topic, value.stamp_s, now_s)
+        except Rejected as error:
+            self.rejections[topic] = self.rejections.get(topic, 0) + 1
+            self.last_rejection = f"{topic}: {error}"
+            return False
+        self._values[topic] = value
+        self._arrivals[topic] = now_s
+        return True
+
+    def value(self, topic: str) -> Any:
+        """Give the newest value, None before the first."""
+        return self._values.get(topic)
+
+    def age_s(self, topic: str, now_s: float) -> float:
+        """Time since the newest value arrived, infinite before the first."""
+        arrival = self._arrivals.get(topic)
+        return np.inf if arrival is None else now_s - arrival
+
+    def stale(self, topic: str, limit_s: float, now_s: float) -> str:
+        """Say that a topic is older than its limit, empty when it is fresh."""
+        age_s = self.age_s(topic, now_s)
+        if age_s <= limit_s:
+            return ""
+        if np.isinf(age_s):
+            return f"{topic}: nothing received"
+        return f"{topic}: {age_s:.2f} s old, limit {limit_s:.2f} s"
+
+    def _check_stamp(self, topic: str, stamp_s: float, now_s: float) -> None:
+        if not np.isfinite(stamp_s):
+            raise Rejected(f"stamp is {stamp_s!r}, it must be finite")
+        if np.isfinite(now_s):
+            if stamp_s < now_s - self._timeouts.stamp_age_s:
+                raise Rejected(
+                    f"stamp {stamp_s:.3f} s is {now_s - stamp_s:.3f} s old at arrival, "
+                    f"limit {self._timeouts.stamp_age_s:.3f} s"
+                )
+            if stamp_s > now_s + self._timeouts.stamp_ahead_s + 0.02:
+                raise Rejected(
+                    f"stamp {stamp_s:.3f} s is {stamp_s - now_s:.3f} s ahead, "
+                    f"limit {self._timeouts.stamp_ahead_s:.3f} s"
+                )
+        last = self._values.get(topic)
+        if last is not None and stamp_s <= last.stamp_s and topic not in MAY_REPEAT:
+            raise Rejected(f"stamp {stamp_s:.3f} s is not after the last, {last.stamp_s:.3f} s")
+
+
+def _finite(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    array = np.asarray(array)
+    if array.shape != shape:
+        raise Rejected(f"{name} has shape {array.shape}, it must be {shape}")
+    if not np.isfinite(array).all():
+        raise Rejected(f"{name} is {array.tolist()!r}, it must be finite")
+
+
+def _check_plan(plan: Trajectory) -> None:
+    steps = len(plan.poses)
+    if not 1 <= steps <= PLAN_STEPS_MAX:
+        raise Rejected(f"plan has {steps} poses, it must have 1 to {PLAN_STEPS_MAX}")
+    _finite("poses", plan.poses, (steps, 3))
+    _finite("twists", plan.twists, (steps, 2))
+    if not (np.isfinite(plan.dt_s) and 0.0 < plan.dt_s <= 1.0):
+        raise Rejected(f"step of the plan is {plan.dt_s!r} s, it must be in (0, 1]")
+    if np.abs(plan.twists[-1]).max() > 1e-6:
+        raise Rejected(f"plan ends with twist {plan.twists[-1].tolist()!r}, it must end in a stop")
+
+
+def _check_odometry(value: OdometryEstimate) -> None:
+    _finite("pose", value.pose_odom_base, (3,))
+    _finite("twist", value.twist_base, (2,))
+
+
+def _check_localization(value: PoseEstimate) -> None:
+    _finite("pose", value.pose_map_base, (3,))
+
+
+def _check_obstacles(value: ObstacleArray) -> None:
+    for obstacle in value.obstacles:
+        _finite(f"position of obstacle {obstacle.id}", obstacle.position, (2,))
+
+
+def _check_command(value: Command) -> None:
+    if not (np.isfinite(value.speed_mps) and np.isfinite(value.yaw_rate)):
+        raise Rejected(f"command is {value.speed_mps!r} m/s, {value.yaw_rate!r} rad/s, not finite")
+
+
+def _accept(value: BaseState | BayCommand) -> None:
+    """Booleans and stamps only; the stamp is checked for every topic."""
+
+
+MAY_REPEAT = frozenset({"bay/command", "teleop/cmd_vel"})
+
+CHECKS: dict[str, Callable[[Any], None]] = {
+    "plan": _check_plan,
+    "docking/plan": _check_plan,
+    "teleop/cmd_vel": _check_command,
+    "odometry": _check_odometry,
+    "localization/status": _check_localization,
+    "obstacles": _check_obstacles,
+    "base/state": _accept,
+    "bay/command": _accept,
+}

@@ -1,0 +1,274 @@
+"""The gate drives along plans, and brakes for every reason it should."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lastmile.control.component import GateComponent
+from lastmile.control.config import GateConfig
+from lastmile.control.gate import CommandGate
+from lastmile.geometry.se2 import advance
+from lastmile.types import (
+    BaseState,
+    BayCommand,
+    Command,
+    LocalizationState,
+    ObstacleArray,
+    OdometryEstimate,
+    PoseEstimate,
+    SafetyLevel,
+    Trajectory,
+    TrajectorySource,
+)
+from lastmile.vehicle.description import MotionLimits
+
+LIMITS = MotionLimits()
+DT_S = 0.02
+
+
+def drive_plan(stamp_s, pose, speed=1.0, curvature=0.0, source=TrajectorySource.PLANNER):
+    """Drive for 0.5 s, then brake with 1.5 m/s2 to a stop."""
+    speeds = [speed] * 5
+    while speeds[-1] > 1e-9:
+        speeds.append(max(speeds[-1] - 0.15, 0.0))
+    twists = np.array([[v, v * curvature] for v in speeds])
+    poses = [np.asarray(pose, float)]
+    for a, b in itertools.pairwise(twists):
+        poses.append(advance(poses[-1], 0.5 * (a + b), 0.1))
+    return Trajectory(stamp_s, source, 0.1, np.array(poses), twists, True, "")
+
+
+class Bench:
+    """A robot that does what it is told, and healthy inputs that a test can take away."""
+
+    def __init__(self):
+        self.gate = CommandGate(GateConfig(), LIMITS)
+        self.t = 0.0
+        self.pose = np.zeros(3)
+        self.twist = np.zeros(2)
+        self.silent = set()
+        self.state = LocalizationState.TRACKING
+        self.base = {"estop": False, "bumper": False}
+        self.plan = lambda bench: drive_plan(bench.t, bench.pose)
+        self.log = []
+
+    def send(self, topic, value):
+        if topic not in self.silent:
+            self.gate.receive(topic, value)
+
+    def step(self):
+        t = self.t
+        self.send("odometry", OdometryEstimate(t, self.pose, self.twist, np.eye(2)))
+        self.send(
+            "localization/status",
+            PoseEstimate(t, self.pose, np.eye(3), np.zeros(3), self.state, 0.1, 0.1, 0.01, "test"),
+        )
+        self.send(
+            "base/state",
+            BaseState(t, braked=False, command_timeout=False, battery_ratio=1.0, **self.base),
+        )
+        if round(t / DT_S) % 5 == 0:
+            self.send("obstacles", ObstacleArray(t, ()))
+            plan = self.plan(self)
+            if plan is not None:
+                self.send("docking/plan" if plan.source == "docking" else "plan", plan)
+        self.t = t + DT_S
+        command, safety = self.gate.step(self.t)
+        self.twist = np.array([command.speed_mps, command.yaw_rate])
+        self.pose = advance(self.pose, self.twist, DT_S)
+        self.log.append((self.t, command.speed_mps, command.yaw_rate))
+        return command, safety
+
+    def run(self, duration_s):
+        for _ in range(round(duration_s / DT_S)):
+            command, safety = self.step()
+        return command, safety
+
+
+@pytest.fixture
+def driving():
+    bench = Bench()
+    command, safety = bench.run(2.0)
+    assert safety.level is SafetyLevel.DRIVE, safety
+    assert command.speed_mps == pytest.approx(1.0, abs=0.05)
+    return bench
+
+
+def test_gate_stands_before_any_input():
+    command, safety = CommandGate(GateConfig(), LIMITS).step(0.0)
+    assert (command.speed_mps, command.yaw_rate) == (0.0, 0.0)
+    assert safety.level is SafetyLevel.BRAKE
+    assert any("base/state" in cause for cause in safety.causes)
+
+
+def test_gate_keeps_acceleration_and_braking_limits(driving):
+    driving.plan = lambda bench: drive_plan(bench.t, bench.pose, speed=0.0)
+    driving.run(2.0)
+    log = np.array(driving.log)
+    rates = np.diff(log[:, 1]) / DT_S
+    assert rates.max() <= LIMITS.acceleration_mps2 + 1e-6
+    assert rates.min() >= -LIMITS.braking_mps2 - 1e-6
+    assert log[-1, 1] == 0.0
+
+
+@pytest.mark.parametrize(
+    "topic", ["plan", "odometry", "localization/status", "obstacles", "base/state"]
+)
+def test_braking_begins_within_300_ms_of_silence(driving, topic):
+    silence_s = driving.t
+    driving.silent = {topic}
+    _, safety = driving.run(1.6)
+    log = np.array(driving.log)
+    after = log[log[:, 0] > silence_s]
+    slower = after[after[:, 1] < 0.97]
+    assert slower[0, 0] - silence_s <= 0.3 + 1e-6
+    assert after[-1, 1] == 0.0
+    assert safety.level is SafetyLevel.BRAKE
+    assert any(cause.startswith(topic) for cause in safety.causes), safety.causes
+
+
+def test_estop_brakes_with_emergency_braking(driving):
+    driving.base = {"estop": True, "bumper": False}
+    start = len(driving.log)
+    _, safety = driving.run(0.6)
+    speeds = np.array(driving.log)[start - 1 :, 1]
+    assert np.diff(speeds).min() == pytest.approx(-LIMITS.emergency_braking_mps2 * DT_S, rel=1e-6)
+    assert speeds[-1] == 0.0
+    assert safety.level is SafetyLevel.EMERGENCY
+    assert safety.causes == ("e-stop",)
+
+
+def test_bumper_stops(driving):
+    driving.base = {"estop": False, "bumper": True}
+    command, safety = driving.run(0.6)
+    assert command.speed_mps == 0.0
+    assert safety.causes == ("bumper",)
+
+
+@pytest.mark.parametrize("state", [LocalizationState.LOST, LocalizationState.INITIALIZING])
+def test_planner_may_not_drive_while_localization_is_unfit(driving, state):
+    driving.state = state
+    command, safety = driving.run(1.2)
+    assert command.speed_mps == 0.0
+    assert "localization is" in safety.causes[0]
+
+
+def test_docking_may_drive_while_localization_is_lost():
+    bench = Bench()
+    bench.state = LocalizationState.LOST
+    bench.plan = lambda b: drive_plan(b.t, b.pose, 0.2, source=TrajectorySource.DOCKING)
+    command, safety = bench.run(1.0)
+    assert command.speed_mps == pytest.approx(0.2, abs=0.02)
+    assert safety.source == "docking"
+
+
+def test_two_moving_plans_stop_the_robot(driving):
+    for _ in range(50):
+        if round(driving.t / DT_S) % 5 == 0:
+            driving.send(
+                "docking/plan",
+                drive_plan(driving.t, driving.pose, 0.2, source=TrajectorySource.DOCKING),
+            )
+        command, safety = driving.step()
+    assert command.speed_mps == 0.0
+    assert "both ask" in safety.causes[0]
+
+
+def test_busy_bay_holds_the_wheels_even_when_handoff_goes_silent(driving):
+    driving.send("bay/command", BayCommand(driving.t, 0, True))
+    command, safety = driving.run(2.0)
+    assert command.speed_mps == 0.0
+    assert "BUSY" in safety.causes[0]
+    driving.send("bay/command", BayCommand(driving.t, 0, False))
+    command, safety = driving.run(1.0)
+    assert safety.level is SafetyLevel.DRIVE
+
+
+def test_teleop_goes_before_the_planner(driving):
+    for _ in range(60):
+        driving.send("teleop/cmd_vel", Command(driving.t, 0.3, 0.2))
+        command, safety = driving.step()
+    assert safety.source == "teleop"
+    assert command.speed_mps == pytest.approx(0.3)
+    assert command.yaw_rate == pytest.approx(0.2)
+
+
+def test_robot_far_off_its_plan_brakes(driving):
+    driving.plan = lambda b: drive_plan(b.t, b.pose + np.array([0.0, 0.8, 0.0]))
+    command, safety = driving.run(1.2)
+    assert command.speed_mps == 0.0
+    assert "off its plan" in safety.causes[0]
+
+
+def test_feedback_brings_the_robot_back_to_a_curved_plan():
+    bench = Bench()
+    bench.pose = np.array([0.0, 0.15, 0.1])
+    whole = drive_plan(0.0, np.zeros(3), 0.8, 0.2)
+    straight = np.full((60, 2), [0.8, 0.16])
+    poses = [np.zeros(3)]
+    for _ in straight:
+        poses.append(advance(poses[-1], straight[0], 0.1))
+    tail = drive_plan(0.0, poses[-1], 0.8, 0.2)
+    poses = np.concatenate([np.array(poses)[:-1], tail.poses])
+    twists = np.concatenate([straight, tail.twists])
+    elapsed = {}
+
+    def plan(b):
+        k = round(b.t / 0.1)
+        elapsed["k"] = k
+        return replace(whole, stamp_s=b.t, poses=poses[k:], twists=twists[k:])
+
+    bench.plan = plan
+    bench.run(6.0)
+    error = bench.pose - poses[60]
+    assert np.hypot(*error[:2]) < 0.08
+    assert abs(error[2]) < 0.05
+
+
+def test_braking_after_silence_keeps_to_the_curve_of_the_plan():
+    bench = Bench()
+    bench.plan = lambda b: drive_plan(b.t, b.pose, 1.0, 0.4)
+    bench.run(2.0)
+    start = bench.pose.copy()
+    bench.silent = {"plan"}
+    bench.run(1.5)
+    turned = bench.pose[2] - start[2]
+    chord = np.hypot(*(bench.pose - start)[:2])
+    assert bench.log[-1][1] == 0.0
+    assert turned / chord == pytest.approx(0.4, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"poses": np.full((3, 3), np.nan)}, "finite"),
+        ({"twists": np.ones((3, 2))}, "end in a stop"),
+        ({"dt_s": 0.0}, "in (0, 1]"),
+        ({"stamp_s": 99.0}, "ahead"),
+        ({"stamp_s": -99.0}, "old at arrival"),
+        ({"poses": np.zeros((3, 2))}, "shape"),
+    ],
+)
+def test_bad_plans_are_turned_away_with_value_and_rule(driving, change, rule):
+    plan = Trajectory(
+        driving.t, TrajectorySource.PLANNER, 0.1, np.zeros((3, 3)), np.zeros((3, 2)), True, ""
+    )
+    driving.gate.receive("plan", replace(plan, **change))
+    assert rule in driving.gate.inbox.last_rejection
+    assert driving.gate.inbox.rejections["plan"] == 1
+
+
+def test_component_tells_state_at_ten_hertz_and_at_changes():
+    component = GateComponent(GateConfig(), LIMITS)
+    states = 0
+    for k in range(100):
+        t = 0.02 * k
+        published = component.step(t)
+        assert published[0][0] == "cmd_vel"
+        states += sum(topic == "safety_state" for topic, _ in published)
+    assert 19 <= states <= 22
+    component.receive("base/state", BaseState(t, True, False, False, False, 1.0))
+    assert [topic for topic, _ in component.step(t + 0.02)] == ["cmd_vel", "safety_state"]
+    assert "e-stop" in component.diagnose(t)[0].message
