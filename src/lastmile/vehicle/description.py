@@ -64,7 +64,9 @@ class RobotDescription:
         """Give `T_base_<frame>`; unknown frames raise DescriptionError."""
         if frame not in self.mounts:
             known = ", ".join(sorted(self.mounts))
-            raise DescriptionError(f"frame {frame!r} is not in the robot description; it has {known}")
+            raise DescriptionError(
+                f"frame {frame!r} is not in the robot description; it has {known}"
+            )
         return self.mounts[frame]
 
 
