@@ -68,9 +68,7 @@ def nearest_person(truth: GroundTruth, footprint: np.ndarray) -> NearestPerson |
     towards_person = towards_person / max(float(np.hypot(*towards_person)), 1e-6)
     robot_closing = float(se2.rotate(yaw, point_velocity_base) @ towards_person)
     person_closing = float(-truth.people[i, 3:5] @ towards_person)
-    return NearestPerson(
-        int(truth.people[i, 0]), float(distance[i]), robot_closing, person_closing
-    )
+    return NearestPerson(int(truth.people[i, 0]), float(distance[i]), robot_closing, person_closing)
 
 
 def is_moving(truth: GroundTruth, footprint: np.ndarray) -> bool:

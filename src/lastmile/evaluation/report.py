@@ -1,0 +1,128 @@
+"""The report of a run: one self-contained HTML page and the same figures as JSON."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from lastmile.evaluation import pictures
+from lastmile.evaluation.metrics import Summary, summarise
+from lastmile.evaluation.run_log import Entry, RunLog
+from lastmile.maps.site import Site
+from lastmile.vehicle.description import RobotDescription
+
+
+def write_report(
+    log: RunLog,
+    site: Site,
+    robot: RobotDescription,
+    run_dir: Path,
+    about: Mapping[str, Any],
+) -> Summary:
+    """
+    Write `report.html` and `summary.json` into a run's folder.
+
+    Parameters
+    ----------
+    log : RunLog
+        What was published in the run.
+    site, robot
+        Where it drove and what drove.
+    run_dir : Path
+        Folder of the run; must exist.
+    about : mapping
+        What to say at the top of the page: scenario, seed, version, machine.
+
+    Returns
+    -------
+    Summary
+        The figures, as they were written.
+
+    """
+    summary = summarise(log, site, robot)
+    figures = {"about": dict(about), **summary.to_json()}
+    (run_dir / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    page = _template().render(
+        about=about,
+        summary=summary,
+        rows=_headline(summary),
+        pictures=_pictures(log, site, robot) if len(log.truth) > 1 else {},
+        mission=log.mission,
+        custody=log.custody,
+        safety=log.safety,
+        planner=log.planner,
+        nodes=_node_table(log.diagnostics),
+    )
+    (run_dir / "report.html").write_text(page, encoding="utf-8")
+    return summary
+
+
+def _pictures(log: RunLog, site: Site, robot: RobotDescription) -> dict[str, str]:
+    drawn = {
+        "Map": pictures.draw_map(log, site, robot),
+        "Speed": pictures.draw_speed(log),
+        "Clearance": pictures.draw_clearance(log, robot),
+    }
+    if log.poses:
+        drawn["Localization"] = pictures.draw_localization(log)
+    return {title: _embed(figure) for title, figure in drawn.items()}
+
+
+def _embed(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _headline(summary: Summary) -> list[tuple[str, str]]:
+    position, yaw, latency = summary.position_error_m, summary.yaw_error_deg, summary.latency_s
+    docking = "; ".join(
+        f"{d.locker_id}: {100 * d.distance_m:.1f} cm, {d.angle_deg:.1f}°" for d in summary.docking
+    )
+    return [
+        ("Outcome", f"{summary.outcome}: {summary.text}"),
+        ("Driven", f"{summary.distance_m:.0f} m in {summary.duration_s:.0f} s"),
+        ("Routes", f"{summary.route_m:.0f} m, {summary.crossings} crossings"),
+        ("Mean speed while moving", f"{summary.mean_speed_mps:.2f} m/s"),
+        ("People met within 5 m", str(summary.people_met)),
+        ("Smallest gap to a person by own move", f"{summary.closest_person_own_m:.2f} m"),
+        ("Smallest gap to a person while moving", f"{summary.closest_person_any_m:.2f} m"),
+        ("Contacts", f"{len(summary.contacts)}, own {summary.own_contacts}"),
+        ("Docking error", docking or "never docked"),
+        (
+            "Localization error",
+            f"median {position.median:.2f} m, 95 % {position.p95:.2f} m; "
+            f"yaw {yaw.median:.2f}°, {yaw.p95:.2f}°",
+        ),
+        ("Protection level bounds the error", f"{100 * summary.protection_covers:.2f} %"),
+        (
+            "Lidar scan to command",
+            f"median {1e3 * latency.median:.0f} ms, 99 % {1e3 * latency.p99:.0f} ms",
+        ),
+    ]
+
+
+def _node_table(diagnostics: Mapping[str, list[Entry]]) -> list[dict[str, str]]:
+    """Give the last diagnostic line of each node that tells of its running."""
+    rows = []
+    for name, entries in sorted(diagnostics.items()):
+        last = entries[-1].value
+        rows.append({"name": name, "message": last.message, **last.values})
+    return rows
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
+    )
+    environment.filters["clock"] = lambda stamp_s: f"{stamp_s:.1f} s"
+    return environment.get_template("report.html.j2")

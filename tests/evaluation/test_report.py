@@ -1,0 +1,70 @@
+"""The report page: self-contained, readable as JSON, and honest about a run without a result."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lastmile.evaluation.report import write_report
+from lastmile.evaluation.run_log import RunLog
+from lastmile.maps.example import example_site
+from lastmile.types import GroundTruth, MissionState, TaskOutcome, TaskResult
+from lastmile.vehicle.description import MotionLimits, RobotDescription
+
+ROBOT = RobotDescription(
+    name="test",
+    footprint=np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]]),
+    wheel_radius_m=0.12,
+    track_m=0.46,
+    mounts={"port_link": np.eye(4)},
+    limits=MotionLimits(),
+    urdf="",
+)
+
+
+@pytest.fixture
+def log():
+    log = RunLog()
+    start = example_site().lockers[0].pose_map_port[:2]
+    for k in range(50):
+        value = GroundTruth(
+            0.1 * k,
+            np.array([start[0] + 0.1 * k, start[1], 0.0]),
+            np.array([1.0, 0.0]),
+            np.array([[1, start[0] + 3, start[1] + 2, 0, 0.0]]),
+            np.empty((0, 6)),
+            2.0,
+            1.0,
+            "",
+            {"p-1": "robot"},
+        )
+        log.observe(value.stamp_s, "simulator", "ground_truth", value)
+    state = MissionState(1.0, "o-1", "p-1", "to_locker", "driving <fast>", 10.0)
+    log.observe(1.0, "mission", "mission/state", state)
+    return log
+
+
+def test_report_embeds_its_pictures_and_escapes_text(log, tmp_path):
+    write_report(log, example_site(), ROBOT, tmp_path, {"seed": 1})
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 3
+    assert "http://" not in page and "https://" not in page
+    assert "driving &lt;fast&gt;" in page
+
+
+def test_summary_json_says_unfinished_without_a_result(log, tmp_path):
+    write_report(log, example_site(), ROBOT, tmp_path, {"seed": 1})
+    figures = json.loads((tmp_path / "summary.json").read_text())
+    assert figures["outcome"] == "unfinished"
+    assert figures["delivered"] is False
+    assert figures["distance_m"] == pytest.approx(4.9)
+    assert figures["people_met"] == 1
+    assert figures["position_error_m"]["median"] is None
+
+
+def test_summary_json_tells_the_outcome_of_the_delivery(log, tmp_path):
+    result = TaskResult("g", 5.0, TaskOutcome.SUCCEEDED, "parcel p-1 is in locker b")
+    log.observe(5.0, "mission", "deliver/result", result)
+    summary = write_report(log, example_site(), ROBOT, tmp_path, {})
+    assert summary.delivered
+    assert summary.parcels == {"p-1": "robot"}
