@@ -30,9 +30,14 @@ def python_key():
     return stamps.digest(sys.version, sys.base_prefix, str(VENV))
 
 
+def read_project():
+    """Tables of pyproject.toml."""
+    return tomllib.loads(PROJECT.read_text(encoding="utf-8"))
+
+
 def requirements():
     """Everything the project asks for: build, run time and all extras."""
-    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
+    project = read_project()
     wanted = list(project["build-system"]["requires"]) + list(project["project"]["dependencies"])
     for extra in project["project"]["optional-dependencies"].values():
         wanted += extra
@@ -56,8 +61,10 @@ def stage_keys():
     keys = {"python": python_key(), "wheels": wheels}
     for package in messages.PACKAGES:
         keys[package] = stamps.digest(pins, *messages.sources(package))
-    build_files = [PROJECT, ROOT / "setup.py", ROOT / "setup.cfg"]
-    keys["project"] = stamps.digest(*build_files)
+    tables = read_project()
+    keys["project"] = stamps.digest(
+        tables["build-system"], tables["project"], ROOT / "setup.py", ROOT / "setup.cfg"
+    )
     keys["kernels"] = stamps.digest(
         os.environ.get("LASTMILE_CFLAGS", ""),
         ROOT / "setup.py",
@@ -105,9 +112,9 @@ def pip(*arguments):
 
 
 def install_wheels():
-    """Install what the project depends on, and repair the wheels' CMake files."""
+    """Install what the project depends on, and make the wheels fit for CMake."""
     pip(*requirements())
-    messages.repair_exports()
+    messages.prepare_wheels()
 
 
 def install_project():

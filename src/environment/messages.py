@@ -10,6 +10,7 @@ PACKAGES = {
     "tf2_msgs": ROOT / "src" / "environment" / "tf2_msgs",
     "lastmile_msgs": ROOT / "src" / "lastmile_msgs",
 }
+BUILD_FOLDER = BUILD / "messages"
 DEFINITIONS = ("msg/*.msg", "srv/*.srv", "action/*.action")
 
 # Folders of the machine that built the wheels, exported by their CMake files.
@@ -26,9 +27,11 @@ def sources(package):
     return found
 
 
-def repair_exports():
+def prepare_wheels():
     """
     Point the exported CMake files of the wheels at this machine's headers.
+
+    What was built against other wheels goes.
 
     CMake checks every exported include folder and ends with 'Generate step failed' when one
     does not exist.
@@ -44,6 +47,7 @@ def repair_exports():
         repaired = FOREIGN_NUMPY.sub(numpy_include, FOREIGN_PYTHON.sub(python_include, text))
         if repaired != text:
             path.write_text(repaired, encoding="utf-8")
+    shutil.rmtree(BUILD_FOLDER, ignore_errors=True)
 
 
 def build(package, site_packages):
@@ -58,8 +62,7 @@ def build(package, site_packages):
         Folder of Python packages relative to the prefix of the environment.
 
     """
-    folder = BUILD / "messages" / package
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = BUILD_FOLDER / package
     env = clean_environment(AMENT_PREFIX_PATH=str(VENV), CMAKE_PREFIX_PATH=str(VENV))
     env["PATH"] = f"{VENV / 'bin'}{os.pathsep}{env['PATH']}"
     cmake = VENV / "bin" / "cmake"
@@ -74,6 +77,7 @@ def build(package, site_packages):
         f"-DPython3_EXECUTABLE={PYTHON}",
         "-DCMAKE_C_FLAGS=-O1",
         "-DCMAKE_CXX_FLAGS=-O1",
+        f"-DCMAKE_PROJECT_INCLUDE={ROOT / 'src' / 'environment' / 'unity.cmake'}",
         "-DBUILD_TESTING=OFF",
         "-Wno-dev",
         env=env,
