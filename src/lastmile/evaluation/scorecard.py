@@ -1,0 +1,163 @@
+"""
+Scorecards: what the stack promises, measured, with what was missed in plain sight.
+
+A line holds a figure against a target. Long measurements (campaigns) write their figures, date,
+commit and machine to `docs/scorecard/campaigns/<name>.json`; a scorecard reads them from there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import chi2
+
+from lastmile.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    One promise: `figure` in `unit`, `target` as a person reads it, and whether it holds.
+
+    `holds` is None where no target is set: the figure is stated only.
+    """
+
+    name: str
+    figure: float | str | None
+    unit: str
+    target: str
+    holds: bool | None
+
+
+def at_most(name: str, figure: float | None, unit: str, limit: float) -> Line:
+    """Make a line that holds if the figure is known and not above the limit."""
+    known = figure is not None and math.isfinite(figure)
+    return Line(name, figure, unit, f"at most {limit:g}", known and figure <= limit)
+
+
+def at_least(name: str, figure: float | None, unit: str, limit: float) -> Line:
+    """Make a line that holds if the figure is known and not below the limit."""
+    known = figure is not None and math.isfinite(figure)
+    return Line(name, figure, unit, f"at least {limit:g}", known and figure >= limit)
+
+
+def exactly(name: str, figure: float | str | None, unit: str, wanted: float | str) -> Line:
+    """Make a line that holds if the figure is what is wanted."""
+    return Line(name, figure, unit, f"{wanted}", figure == wanted)
+
+
+def stated(name: str, figure: float | str | None, unit: str) -> Line:
+    """Make a line without a target."""
+    return Line(name, figure, unit, "stated", None)
+
+
+def not_measured(name: str, target: str, how: str) -> Line:
+    """Make a line for a figure that is not there yet; it is missed, and says how to get it."""
+    return Line(name, f"not measured: {how}", "", target, False)
+
+
+def write_scorecard(area: str, lines: Sequence[Line], run_dir: Path, docs_dir: Path) -> None:
+    """Write `<run_dir>/<area>.json` and `<docs_dir>/<area>.md`."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    docs_dir.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(line) for line in lines]
+    (run_dir / f"{area}.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    (docs_dir / f"{area}.md").write_text(_page(area, lines), encoding="utf-8")
+
+
+def verdict(line: Line) -> str:
+    """Say in a word whether a line holds."""
+    return {True: "holds", False: "missed", None: "stated"}[line.holds]
+
+
+def show_figure(figure: float | str | None) -> str:
+    """Write a figure with at most four significant digits."""
+    if figure is None:
+        return "none"
+    return f"{figure:.4g}" if isinstance(figure, float) else str(figure)
+
+
+def _page(area: str, lines: Sequence[Line]) -> str:
+    head = [
+        f"# Scorecard: {area}",
+        "",
+        f"Written by `make scorecard-{area}` on {stamp()['machine']}.",
+        "",
+        "| what | figure | unit | target | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    body = [
+        f"| {line.name} | {show_figure(line.figure)} | {line.unit} | {line.target} "
+        f"| {verdict(line)} |"
+        for line in lines
+    ]
+    return "\n".join(head + body) + "\n"
+
+
+# ------------------------------------------------------------------------------- campaigns
+
+
+def stamp() -> dict[str, str]:
+    """Say when, on which commit and on what machine figures are taken."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    dirty = "+changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit + dirty,
+        "machine": f"{os.cpu_count()} cores, {_cpu_name()}, Python {platform.python_version()}",
+    }
+
+
+def write_campaign(path: Path, figures: dict[str, Any]) -> None:
+    """Write the figures of a campaign with when, where and on which commit they were taken."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"taken": stamp(), **figures}, indent=2) + "\n", encoding="utf-8")
+
+
+def read_campaign(path: Path) -> dict[str, Any] | None:
+    """Read the figures of a campaign; None where it was never run."""
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: not JSON: {error}") from error
+
+
+Measure = Callable[[Path], list[Line]]
+"""Takes the checkout's folder and measures lines."""
+
+
+def upper_bound_95(events: int, trials: float) -> float:
+    """
+    Give the one-sided 95 % upper bound of a Poisson rate per trial.
+
+    With zero events it is the rule of three, 3 / n (Hanley and Lippman-Hand 1983).
+    """
+    return float(chi2.ppf(0.95, 2 * (events + 1)) / 2.0 / trials) if trials > 0 else math.inf
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
