@@ -1,0 +1,148 @@
+"""The controller: its kernel against the NumPy twin, and what it promises on small problems."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lastmile.planning import _mpc
+from lastmile.planning.config import MpcConfig
+from lastmile.planning.mpc import ClearanceField, Mpc, MpcProblem, shift_inputs
+from lastmile.vehicle.motion import Ackermann, DifferentialDrive
+
+_spec = importlib.util.spec_from_file_location("mpc_twin", Path(__file__).parent / "mpc_twin.py")
+mpc_twin = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(mpc_twin)
+
+CONFIG = replace(MpcConfig(), stages=12, tolerance=1e-7, iterations_max=60)
+LOW, HIGH = np.array([-1.5, -2.5, 0.0, -1.5]), np.array([1.0, 2.5, 1.8, 1.5])
+ROBOT_DISCS = (-0.175, 0.175)
+
+
+def straight_reference(stages, speed=1.0, step_s=0.1):
+    reference = np.zeros((stages + 1, 5))
+    reference[:, 0] = speed * step_s * np.arange(stages + 1)
+    reference[:, 3] = speed
+    return reference
+
+
+def wall_field(rng):
+    """Signed distance to a line ahead on the left; smooth, so that gradients are exact."""
+    y, x = np.meshgrid(np.arange(60) * 0.1 - 2.95, np.arange(80) * 0.1 - 1.95, indexing="ij")
+    angle = rng.uniform(-0.3, 0.3)
+    distance = 0.7 - (y * np.cos(angle) - x * np.sin(angle))
+    return ClearanceField(distance.astype(np.float32), np.array([-2.0, -3.0]), 0.1)
+
+
+def random_problem(rng, stages=12):
+    discs = np.zeros((stages + 1, 3, 4))
+    discs[:, :, 0] = rng.uniform(0.5, 3.0, 3)
+    discs[:, :, 1] = rng.uniform(-1.0, 1.0, 3)
+    discs[:, :, 2] = rng.uniform(0.4, 0.9, 3)
+    discs[:, :, 3] = rng.choice([0.0, 50.0, 200.0], 3)
+    state = np.array([*rng.uniform(-0.2, 0.2, 3), rng.uniform(0, 1.5), rng.uniform(-0.5, 0.5)])
+    return MpcProblem(state, straight_reference(stages), discs, wall_field(rng), LOW, HIGH)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    ("model", "wheelbase"), [(DifferentialDrive(), 0.0), (Ackermann(0.45), 0.45)]
+)
+def test_kernel_solves_the_same_quadratic_problem_as_the_twin(seed, model, wheelbase):
+    rng = np.random.default_rng(seed)
+    problem = random_problem(rng)
+    if wheelbase:
+        problem = replace(
+            problem, low=np.array([-1.5, -1.0, 0, -0.5]), high=np.array([1.0, 1.0, 1.8, 0.5])
+        )
+    mpc = Mpc(CONFIG, 3, ROBOT_DISCS, wheelbase)
+    inputs = rng.uniform(-0.3, 0.3, (12, 2))
+    mpc._load(problem, inputs)
+    assert _mpc.qp_step(mpc._w, 80, 1e-7)
+    dx, du = mpc_twin.solve_qp(
+        model, CONFIG, problem, np.array(mpc._w.X), np.array(mpc._w.U), ROBOT_DISCS
+    )
+    assert np.array(mpc._w.du) == pytest.approx(du, abs=2e-4)
+    assert np.array(mpc._w.dx) == pytest.approx(dx, abs=2e-4)
+
+
+def test_solution_obeys_the_bounds_and_the_model():
+    rng = np.random.default_rng(3)
+    for _ in range(30):
+        solution = Mpc(CONFIG, 3, ROBOT_DISCS).solve(random_problem(rng), np.zeros((12, 2)))
+        assert (solution.inputs >= LOW[:2] - 1e-9).all()
+        assert (solution.inputs <= HIGH[:2] + 1e-9).all()
+        assert (solution.states[:, 3:] >= LOW[2:] - 0.02).all()
+        assert (solution.states[:, 3:] <= HIGH[2:] + 0.02).all()
+
+
+def test_controller_drives_around_a_disc_in_its_way():
+    config = MpcConfig()
+    discs = np.zeros((config.stages + 1, 1, 4))
+    discs[:, 0] = [2.0, 0.05, 0.8, 100.0]
+    problem = MpcProblem(
+        np.array([0, 0, 0, 1.0, 0]), straight_reference(config.stages), discs, None, LOW, HIGH
+    )
+    solution = Mpc(config, 1, ROBOT_DISCS).solve(
+        problem, np.zeros((config.stages, 2)), sqp_steps=20
+    )
+    heading = solution.states[:, 2]
+    for offset in ROBOT_DISCS:
+        points = solution.states[:, :2] + offset * np.stack([np.cos(heading), np.sin(heading)], -1)
+        assert np.hypot(*(points - [2.0, 0.05]).T).min() > 0.78
+    assert solution.states[-1, 0] > 3.5
+    assert solution.states[:, 1].min() < -0.5
+
+
+def test_more_sqp_steps_never_cost_more():
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        problem, mpc = random_problem(rng), Mpc(CONFIG, 3, ROBOT_DISCS)
+        costs = [mpc.solve(problem, np.zeros((12, 2)), sqp_steps=k).cost for k in (1, 2, 5, 10)]
+        assert all(b <= a + 1e-9 for a, b in zip(costs[:-1], costs[1:], strict=True))
+
+
+def test_converged_solve_reports_small_residuals():
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        solution = Mpc(CONFIG, 3, ROBOT_DISCS).solve(random_problem(rng), np.zeros((12, 2)))
+        assert solution.solved
+        worst = max(solution.stationarity, solution.infeasibility, solution.complementarity)
+        assert worst < CONFIG.tolerance
+
+
+def test_speed_beyond_its_bound_is_taken_as_the_bound():
+    problem = random_problem(np.random.default_rng(1))
+    problem = replace(problem, state=np.array([0, 0, 0, 1.9, 0.0]))
+    solution = Mpc(CONFIG, 3, ROBOT_DISCS).solve(problem, np.zeros((12, 2)))
+    assert solution.states[0, 3] == HIGH[2]
+    assert solution.solved
+
+
+@pytest.mark.parametrize("part", ["state", "reference", "discs", "low"])
+def test_values_that_are_not_finite_are_refused(part):
+    problem = random_problem(np.random.default_rng(1))
+    bad = getattr(problem, part).copy()
+    bad.flat[0] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        Mpc(CONFIG, 3, ROBOT_DISCS).solve(replace(problem, **{part: bad}), np.zeros((12, 2)))
+
+
+def test_wrong_shapes_are_refused():
+    problem = random_problem(np.random.default_rng(1))
+    with pytest.raises(ValueError, match="shape"):
+        Mpc(CONFIG, 3, ROBOT_DISCS).solve(problem, np.zeros((11, 2)))
+
+
+def test_shifted_inputs_hold_the_last():
+    inputs = np.arange(6.0).reshape(3, 2)
+    assert shift_inputs(inputs, 2).tolist() == [[4, 5], [4, 5], [4, 5]]
+
+
+def test_field_is_sampled_at_cell_middles():
+    field = ClearanceField(np.arange(12, dtype=np.float32).reshape(3, 4), np.zeros(2), 0.5)
+    assert field.sample(np.array([0.25, 0.25])) == 0.0
+    assert field.sample(np.array([0.5, 0.5])) == pytest.approx(2.5)
+    assert field.sample(np.array([5.0, 0.5])) == -1.0
