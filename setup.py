@@ -8,6 +8,9 @@ from setuptools import Extension, find_packages, setup
 PACKAGE = "lastmile"
 DATA_FOLDERS = ("launch", "config", "maps", "sim")
 
+# `make setup` compiles the kernels in a step of its own, which keeps what did not change.
+KERNELS_APART = os.environ.get("LASTMILE_KERNELS") == "apart"
+
 
 def kernels():
     """List one extension per .pyx below the package."""
@@ -42,7 +45,7 @@ setup(
     package_dir={"": "src"},
     packages=find_packages("src", include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={"": ["*.html", "*.j2", "*.css", "*.js", "*.json"]},
-    ext_modules=kernels(),
+    ext_modules=[] if KERNELS_APART else kernels(),
     data_files=shared_files(),
     zip_safe=False,
 )

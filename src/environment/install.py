@@ -23,6 +23,7 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 PROJECT = ROOT / "pyproject.toml"
 CONSTRAINTS = ROOT / "constraints.txt"
+DATA_FOLDERS = ("launch", "config", "maps", "sim")
 
 
 def python_key():
@@ -95,7 +96,7 @@ def make_venv():
     run(base if base.exists() else sys.executable, "-m", "venv", VENV)
 
 
-def pip(*arguments):
+def pip(*arguments, env=None):
     """Run pip of the environment with the project's constraints."""
     run(
         PYTHON,
@@ -108,6 +109,7 @@ def pip(*arguments):
         "-c",
         CONSTRAINTS,
         *arguments,
+        env=env,
     )
 
 
@@ -118,8 +120,20 @@ def install_wheels():
 
 
 def install_project():
-    """Put the checkout itself on the path, with its programs."""
-    pip("--no-deps", "--no-build-isolation", "-e", ROOT)
+    """Put the checkout itself on the path, with its programs, and its data where ROS looks."""
+    env = clean_environment(LASTMILE_KERNELS="apart")
+    pip("--no-deps", "--no-build-isolation", "-e", ROOT, env=env)
+    marker = Path("share", "ament_index", "resource_index", "packages", "lastmile")
+    link(VENV / marker, ROOT / "resource" / "lastmile")
+    for name in ("package.xml", *DATA_FOLDERS):
+        link(VENV / "share" / "lastmile" / name, ROOT / name)
+
+
+def link(place, target):
+    """Make a path of the environment stand for one of the checkout, which need not exist yet."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    place.symlink_to(target)
 
 
 def build_kernels():
