@@ -87,17 +87,23 @@ def from_mapping(config_class: type, values: Any, where: str = "") -> Any:
     return config_class(**read)
 
 
-def load(config_class: type, path: Path | str) -> Any:
-    """Read a YAML file into a config dataclass; errors name the file."""
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; errors name the file."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping, got {values!r}")
+    return values or {}
+
+
+def load(config_class: type, path: Path | str) -> Any:
+    """Read a YAML file into a config dataclass; errors name the file."""
+    values = read_yaml(path)
     try:
         return from_mapping(config_class, values)
     except ConfigError as error:

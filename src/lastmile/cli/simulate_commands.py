@@ -1,0 +1,85 @@
+"""`lastmile simulate`: one delivery in lockstep, without ROS, faster than real time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lastmile.cli.run_folders import new_run_dir
+from lastmile.evaluation.report import write_report
+from lastmile.evaluation.run_log import RunLog
+from lastmile.simulation.setting import read_setting
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[
+        str, typer.Argument(help="Scenario: a name of sim/scenarios or a file.")
+    ] = "demo",
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything by chance; the scenario's if not given.")
+    ] = None,
+    start: Annotated[str, typer.Option(help="Locker that holds the parcel.")] = "",
+    goal: Annotated[str, typer.Option(help="Locker that the parcel goes to.")] = "",
+    map_dir: Annotated[
+        Path | None, typer.Option("--map", help="Site bundle in place of the scenario's.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
+    ] = None,
+    limit_s: Annotated[float, typer.Option(min=1.0, help="Most simulated time [s].")] = 1800.0,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the run; runs/<time> if not given.")
+    ] = None,
+) -> None:
+    """Run one delivery in lockstep and write its report."""
+    from lastmile.simulation.delivery import LockstepDelivery
+
+    setting = read_setting(scenario, seed, start, goal, map_dir, config)
+    run_dir = new_run_dir(output)
+    delivery = LockstepDelivery(setting)
+    log = RunLog()
+    delivery.loop.observe(log.observe)
+    began_s = time.process_time()
+    try:
+        with _progress() as progress:
+            bar = progress.add_task("delivery", total=limit_s, phase="")
+            delivery.run(
+                limit_s,
+                lambda now_s: progress.update(bar, completed=now_s, phase=_phase(log)),
+            )
+    except TimeoutError as error:
+        typer.echo(f"lastmile: {error}", err=True)
+    finally:
+        delivery.close()
+    cpu_s = time.process_time() - began_s
+    about = {
+        "scenario": scenario,
+        "seed": setting.seed,
+        "run": "lockstep",
+        "speed": f"{delivery.loop.now_s / cpu_s:.1f} simulated seconds per CPU second",
+    }
+    summary = write_report(log, setting.site, setting.robot, run_dir, about)
+    typer.echo(f"{summary.outcome}: {summary.text}")
+    typer.echo(f"report: {run_dir / 'report.html'}")
+    if not summary.delivered:
+        raise typer.Exit(1)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.completed:.0f} s"),
+        BarColumn(),
+        TextColumn("{task.fields[phase]}"),
+        TimeElapsedColumn(),
+    )
+
+
+def _phase(log: RunLog) -> str:
+    return f"{log.mission[-1].value.phase}: {log.mission[-1].value.text}" if log.mission else ""
