@@ -14,8 +14,9 @@ BUILD_FOLDER = BUILD / "messages"
 DEFINITIONS = ("msg/*.msg", "srv/*.srv", "action/*.action")
 
 # Folders of the machine that built the wheels, exported by their CMake files.
-FOREIGN_PYTHON = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
-FOREIGN_NUMPY = re.compile(r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-packages/numpy/\w+/include")
+FOREIGN = r"/opt/python/cp\d+-cp\d+"
+FOREIGN_PYTHON = re.compile(FOREIGN + r"/include/python3\.\d+")
+FOREIGN_NUMPY = re.compile(FOREIGN + r"/lib/python3\.\d+/site-packages/numpy/\w+/include")
 
 
 def sources(package):

@@ -35,7 +35,8 @@ def install():
     try:
         install_with_apt() if os.geteuid() == 0 else unpack()
     except SetupError as error:
-        raise SetupError(f"mosquitto could not be installed; install it and retry\n{error}") from error
+        rule = "mosquitto could not be installed; install it and retry"
+        raise SetupError(f"{rule}\n{error}") from error
 
 
 def install_with_apt():

@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-PROFILE = Path("config") / "fastdds.xml"
+from lastmile.share import find_share
+
+PROFILE = "config/fastdds.xml"
 SHARED_MEMORY = Path("/dev/shm")
 
 # Every segment and port of Fast DDS has a lock file that its owner keeps locked while it lives.
@@ -36,31 +38,19 @@ def ros_environment(environ: MutableMapping[str, str] = os.environ) -> dict[str,
 
     Raises
     ------
-    FileNotFoundError
+    UserError
         If the profile is not where it is installed.
 
     """
     environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if not environ.get("FASTRTPS_DEFAULT_PROFILES_FILE"):
-        environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(find_profile())
+        environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(find_share(PROFILE))
     if (Path(sys.prefix) / "share" / "rclpy").is_dir():
         prefixes = [part for part in environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
         if sys.prefix not in prefixes:
             environ["AMENT_PREFIX_PATH"] = os.pathsep.join([*prefixes, sys.prefix])
     names = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTRTPS_DEFAULT_PROFILES_FILE", "AMENT_PREFIX_PATH")
     return {name: environ[name] for name in names if name in environ}
-
-
-def find_profile() -> Path:
-    """Find the Fast DDS profile in the checkout or below an installation prefix."""
-    # In a checkout the file lies at src/lastmile/nodes/, in an installation below <prefix>/lib.
-    parents = Path(__file__).resolve().parents
-    places = [parents[3] / PROFILE]
-    places += [parent / "share" / "lastmile" / PROFILE for parent in (*parents, Path(sys.prefix))]
-    for place in places:
-        if place.is_file():
-            return place
-    raise FileNotFoundError(f"{PROFILE} is neither in the checkout nor below {sys.prefix}/share")
 
 
 def clean_stale_shared_memory(folder: Path = SHARED_MEMORY, min_age_s: float = 1.0) -> list[Path]:
