@@ -1,0 +1,81 @@
+"""
+The clocks that nodes step by.
+
+Components step on the ROS clock: the system's, or `/clock` in simulation. The gate alone steps on
+a `SteadyAxis`, which goes on when `/clock` stands still, so that a dead or halted simulator,
+planner or localization ages on it as it would on a real robot.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+# /clock comes every 10 ms; after this long without one the axis goes on by itself.
+HOLD_S = 0.05
+# A clock that jumps by more than this was set, it did not run.
+JUMP_S = 0.5
+
+
+class SteadyAxis:
+    """
+    Time that advances with the monotonic clock whatever the ROS clock does, and never goes back.
+
+    While the ROS clock runs, the axis follows it plus a constant `offset_s`. While it stands
+    (no reading for more than `HOLD_S`), the axis runs on at `rate`, and what it gained is added to
+    the offset when the clock goes on. Values that come in are shifted by the offset, so that what
+    is new stays new and what is old stays old across any stop, and values that go out are shifted
+    back. A clock that was set (jumped by more than `JUMP_S`) changes the offset, not the axis.
+
+    Parameters
+    ----------
+    rate : float
+        Seconds of the ROS clock per monotonic second.
+
+    """
+
+    def __init__(self, rate: float = 1.0) -> None:
+        self.offset_s = 0.0
+        self._rate = rate
+        self._clock_s: float | None = None
+        self._read_at = 0.0
+        self._newest = float("-inf")
+
+    def follow(self, clock_s: float, monotonic_s: float) -> None:
+        """Take a reading of the ROS clock."""
+        if self._clock_s is not None:
+            elapsed = (monotonic_s - self._read_at) * self._rate
+            advance = clock_s - self._clock_s
+            stood = elapsed - max(advance, HOLD_S)
+            if advance < -JUMP_S or advance > elapsed + JUMP_S:
+                self.offset_s = self.now(monotonic_s) - clock_s
+            elif stood > 0.0:
+                self.offset_s += stood
+        self._clock_s, self._read_at = clock_s, monotonic_s
+
+    def now(self, monotonic_s: float) -> float | None:
+        """Tell the time on the axis, None before the first reading."""
+        if self._clock_s is None:
+            return None
+        elapsed = (monotonic_s - self._read_at) * self._rate
+        self._newest = max(self._newest, self._clock_s + self.offset_s + elapsed)
+        return self._newest
+
+    def onto(self, value: Any) -> Any:
+        """Shift the stamps of a value from the ROS clock onto the axis."""
+        return _shifted(value, self.offset_s)
+
+    def off(self, value: Any) -> Any:
+        """Shift the stamps of a value from the axis to the ROS clock."""
+        return _shifted(value, -self.offset_s)
+
+
+def _shifted(value: Any, by_s: float) -> Any:
+    if by_s == 0.0:
+        return value
+    stamps = {
+        field.name: getattr(value, field.name) + by_s
+        for field in dataclasses.fields(value)
+        if field.name.endswith("stamp_s")
+    }
+    return dataclasses.replace(value, **stamps)

@@ -1,0 +1,8 @@
+"""The `fiducials` node of the table as a program."""
+
+from lastmile.nodes.hosting import run
+
+
+def main() -> int:
+    """Run until SIGINT; see `running.py` for the exit codes."""
+    return run("fiducials")

@@ -1,0 +1,153 @@
+"""A toy component in a table of its own, run as a node process by the tests."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile import types
+from lastmile.config import param
+from lastmile.stack.table import NodeSpec
+
+
+@dataclass(frozen=True)
+class ToyConfig:
+    """Settings of the toy."""
+
+    gain: float = param(1.0, "Factor of the answer.", unit="m/s", low=0.0, high=2.0)
+    fail_at: int = param(0, "Step at which the toy raises, 0 for never.", low=0)
+
+
+SPEC = NodeSpec(
+    name="toy",
+    component="toy:build",
+    config="toy:ToyConfig",
+    period_s=0.05,
+    subscribes=("imu", "lidar/points"),
+    publishes=("cmd_vel", "safety_state"),
+    text="Answers each inertial sample by a command.",
+    trigger="imu",
+    serves=("dock",),
+)
+CALLER = NodeSpec(
+    name="caller",
+    component="toy:build_caller",
+    config="toy:ToyConfig",
+    period_s=0.05,
+    subscribes=("cmd_vel",),
+    publishes=("mission/state",),
+    text="Docks twice: once to the end, once canceled; tells what came back.",
+    calls=("dock", "hand_over"),
+)
+
+
+class Toy:
+    """Answers samples; a dock goal takes three steps, or ends when it is canceled."""
+
+    def __init__(self, config: ToyConfig):
+        self.config = config
+        self.samples = []
+        self.goals = {}
+        self.canceled = set()
+        self.points = 0
+        self.steps = 0
+
+    def receive(self, topic, value):
+        if topic == "imu":
+            self.samples.append(value)
+        elif topic == "lidar/points":
+            self.points += value.points.shape[0] * value.points.shape[1]
+        elif topic == "dock/goal":
+            self.goals[value.goal_id] = [value, 0]
+        elif topic == "dock/cancel":
+            self.canceled.add(value.goal_id)
+
+    def step(self, stamp_s):
+        self.steps += 1
+        if self.config.fail_at and self.steps >= self.config.fail_at:
+            raise RuntimeError("the toy fails as it was told to")
+        outputs = [
+            ("cmd_vel", types.Command(s.stamp_s, self.config.gain * s.linear_acceleration[0], 0.0))
+            for s in self.samples
+        ]
+        self.samples = []
+        for goal_id in list(self.goals):
+            outputs += self._advance(goal_id, stamp_s)
+        return outputs
+
+    def _advance(self, goal_id, stamp_s):
+        goal, count = self.goals[goal_id]
+        self.goals[goal_id][1] = count + 1
+        if goal_id in self.canceled:
+            outcome, text = types.TaskOutcome.CANCELED, "stopped"
+        elif goal.locker_id == "wall":
+            outcome, text = types.TaskOutcome.FAILED, "a wall is no locker"
+        elif count >= 3 and goal.locker_id != "endless":
+            outcome, text = types.TaskOutcome.SUCCEEDED, "docked"
+        else:
+            feedback = types.TaskFeedback(goal_id, stamp_s, "approach", count, 3.0, goal.locker_id)
+            return [("dock/feedback", feedback)]
+        del self.goals[goal_id]
+        result = types.TaskResult(goal_id, stamp_s, outcome, text, {"error_m": 0.01})
+        return [("dock/result", result)]
+
+    def diagnose(self, stamp_s):
+        values = {"steps": str(self.steps), "points": str(self.points)}
+        return [types.Diagnostic("toy", types.DiagnosticLevel.OK, "plays", values)]
+
+    def close(self):
+        print("toy closed", file=sys.stderr, flush=True)
+
+
+class Caller:
+    """Calls actions and publishes their ends as mission states."""
+
+    def __init__(self):
+        self.begun = False
+        self.came = []
+
+    def receive(self, topic, value):
+        self.came.append((topic, value))
+
+    def step(self, stamp_s):
+        outputs = []
+        if not self.begun:
+            self.begun = True
+            outputs += [
+                ("dock/goal", types.DockGoal("first", "locker-a", False)),
+                ("dock/goal", types.DockGoal("second", "endless", False)),
+                ("hand_over/goal", types.HandOverGoal(
+                    "third", "o", "p", "locker-a", types.Direction.TO_ROBOT)),
+            ]  # fmt: skip
+        for topic, value in self.came:
+            if topic == "dock/feedback" and value.goal_id == "second" and value.progress == 2.0:
+                outputs.append(("dock/cancel", types.TaskCancel("second")))
+            if topic.endswith("/result"):
+                text = f"{value.goal_id} {value.outcome.value}: {value.text}"
+                outputs.append(("mission/state", types.MissionState(
+                    stamp_s, value.goal_id, "", topic, text, np.nan)))  # fmt: skip
+        self.came = []
+        return outputs
+
+    def diagnose(self, stamp_s):
+        return []
+
+    def close(self):
+        pass
+
+
+def build(config, context):
+    return Toy(config)
+
+
+def build_caller(config, context):
+    return Caller()
+
+
+if __name__ == "__main__":
+    from lastmile.nodes.hosting import run_spec
+
+    spec = {"toy": SPEC, "caller": CALLER}[sys.argv.pop(1)]
+    sys.exit(run_spec(spec))
