@@ -60,6 +60,7 @@ class _EdgeAttributes(msgspec.Struct, forbid_unknown_fields=True):
     lanes: _Count
     road_speed_mps: _NotNegative
     guessed: list[str]
+    covered: bool = False
 
 
 class _RouteMetadata(msgspec.Struct):
@@ -269,6 +270,7 @@ def _attributes(edge: RouteEdge) -> dict[str, Any]:
         "lanes": edge.lanes,
         "road_speed_mps": round(float(edge.road_speed_mps), 3),
         "guessed": sorted(edge.guessed),
+        "covered": edge.covered,
     }
 
 

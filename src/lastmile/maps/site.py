@@ -57,6 +57,8 @@ class RouteEdge:
     lanes: int
     road_speed_mps: float
     guessed: frozenset[str]
+    covered: bool = False
+    """Under a building or a roof: a passage, where satellites are hidden."""
 
 
 @dataclass(frozen=True, slots=True)
