@@ -1,1 +1,1 @@
-"""Embedded world, sensors, people, lockers and faults."""
+"""The embedded world, its sensors and people, and the lockstep runner."""

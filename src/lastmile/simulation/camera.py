@@ -1,0 +1,206 @@
+"""
+The front camera, as far as it matters: a locker's front with its markers, drawn without OpenGL.
+
+Each pixel's ray, lens distortion included, meets the plane of the locker's front; the texture there
+is looked up. Everything else is a plain background.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lastmile.maps.site import Locker
+from lastmile.simulation.config import CameraConfig
+from lastmile.types import CameraImage, CameraModel
+
+FRAME = "camera_optical_frame"
+TEXEL_M = 0.002
+NEAR_M = 0.02
+BACKGROUND, BODY, DOOR, DOOR_OPEN = 120, 165, 140, 35
+DOOR_SIZE_M = (0.5, 0.4)
+DOOR_MIDDLE_M = 0.55
+MARKER_CELLS = 8
+"""Cells across a 36h11 tag with its black border; the stated side is that of the border."""
+
+
+class Camera:
+    """The front camera; `take` gives an image, or None far from all lockers."""
+
+    def __init__(
+        self,
+        T_base_optical: np.ndarray,
+        lockers: tuple[Locker, ...],
+        config: CameraConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        """Draw the lockers' fronts and prepare the lens."""
+        self.config = config
+        self.model = camera_model(config)
+        self._T_base_optical = T_base_optical
+        self._lockers = lockers
+        self._rng = rng
+        self._fronts = {
+            (locker.id, is_open): _mipmaps(front_texture(locker, is_open))
+            for locker in lockers
+            for is_open in (False, True)
+        }
+        self._rays: np.ndarray | None = None
+        self._noise: np.ndarray | None = None
+
+    def take(
+        self, stamp_s: float, T_map_base: np.ndarray, doors_open: dict[str, bool]
+    ) -> CameraImage | None:
+        """Take an image if a locker is near."""
+        position = T_map_base[:2, 3]
+        near = [
+            locker
+            for locker in self._lockers
+            if np.hypot(*(locker.pose_map_port[:2] - position)) < self.config.locker_range_m
+        ]
+        if not near:
+            return None
+        shape = (self.config.height_px, self.config.width_px)
+        pixels = np.full(shape, BACKGROUND, dtype=np.uint8)
+        T_map_camera = T_map_base @ self._T_base_optical
+        for locker in near:
+            self._draw(pixels, locker, T_map_camera, doors_open.get(locker.id, False))
+        if self.config.blur_sigma_px > 0.0:
+            pixels = cv2.GaussianBlur(pixels, (0, 0), self.config.blur_sigma_px)
+        return CameraImage(stamp_s, FRAME, self._add_noise(pixels), self.model)
+
+    def _draw(
+        self, pixels: np.ndarray, locker: Locker, T_map_camera: np.ndarray, is_open: bool
+    ) -> None:
+        T_camera_port = np.linalg.inv(T_map_camera) @ _matrix(locker.pose_map_port)
+        outward, middle = T_camera_port[:3, 0], T_camera_port[:3, 3]
+        # Seen from behind, or the camera in the plane.
+        if outward @ middle > -NEAR_M:
+            return
+        region = self._region(locker, T_camera_port)
+        if region is None:
+            return
+        x0, y0, x1, y1 = region
+        rays = self._lens()[y0:y1, x0:x1]
+        # Intersection with the plane outward . p = outward . middle, then port y and z.
+        along = (rays[..., 0] * outward[0] + rays[..., 1] * outward[1] + outward[2]).astype(
+            np.float32
+        )
+        depth = np.float32(outward @ middle) / np.where(np.abs(along) < 1e-6, -1e-6, along)
+        left, up = T_camera_port[:3, 1], T_camera_port[:3, 2]
+        y = depth * (rays[..., 0] * left[0] + rays[..., 1] * left[1] + left[2]) - left @ middle
+        z = depth * (rays[..., 0] * up[0] + rays[..., 1] * up[1] + up[2]) - up @ middle
+        levels = self._fronts[locker.id, is_open]
+        texels_per_pixel = max(1e-3, -outward @ middle) / self.model.K[0, 0] / TEXEL_M
+        level = int(np.clip(np.floor(np.log2(max(1.0, texels_per_pixel))), 0, len(levels) - 1))
+        texel = TEXEL_M * 2**level
+        u = ((0.5 * locker.width_m + y) / texel - 0.5).astype(np.float32)
+        v = ((locker.height_m - z) / texel - 0.5).astype(np.float32)
+        drawn = cv2.remap(levels[level], u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        height, width = levels[level].shape
+        inside = (depth > NEAR_M) & (u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)
+        window = pixels[y0:y1, x0:x1]
+        window[inside] = drawn[inside]
+
+    def _region(
+        self, locker: Locker, T_camera_port: np.ndarray
+    ) -> tuple[int, int, int, int] | None:
+        """Window of the image that the front may cover, or None."""
+        half = 0.5 * locker.width_m
+        corners = np.array([[0, y, z, 1.0] for y in (-half, half) for z in (0.0, locker.height_m)])
+        in_camera = (T_camera_port @ corners.T).T[:, :3]
+        width, height = self.config.width_px, self.config.height_px
+        if (in_camera[:, 2] < 0.3).any():
+            ahead = (in_camera[:, 2] > 0.0).any() or T_camera_port[2, 3] > 0.0
+            return (0, 0, width, height) if ahead else None
+        image, _ = cv2.projectPoints(in_camera, np.zeros(3), np.zeros(3), self.model.K, None)
+        # Barrel distortion only pulls inwards, and by far less than a third.
+        x0, y0 = image.reshape(-1, 2).min(axis=0)
+        x1, y1 = image.reshape(-1, 2).max(axis=0)
+        margin = 0.05 * width
+        x0, y0 = max(0, int(x0 - margin)), max(0, int(y0 - margin))
+        x1, y1 = min(width, int(x1 + margin)), min(height, int(y1 + margin))
+        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+    def _lens(self) -> np.ndarray:
+        """Undistorted ray (x, y at depth 1) of each pixel, worked out at the first image."""
+        if self._rays is None:
+            width, height = self.config.width_px, self.config.height_px
+            # Every eighth pixel, then interpolated: the lens is smooth to 1e-3 px over 8 px.
+            u, v = np.meshgrid(
+                np.arange(0, width + 8, 8, dtype=float), np.arange(0, height + 8, 8, dtype=float)
+            )
+            grid = np.column_stack([u.ravel(), v.ravel()])[:, None]
+            rays = cv2.undistortPoints(grid, self.model.K, self.model.D)
+            rays = rays.reshape(*u.shape, 2).astype(np.float32)
+            x, y = np.meshgrid(
+                np.arange(width, dtype=np.float32) / 8.0, np.arange(height, dtype=np.float32) / 8.0
+            )
+            self._rays = np.dstack(
+                [cv2.remap(rays[..., i], x, y, cv2.INTER_LINEAR) for i in range(2)]
+            )
+        return self._rays
+
+    def _add_noise(self, pixels: np.ndarray) -> np.ndarray:
+        """Add noise from a bank drawn once, shifted by chance: drawing it anew costs 10 ms."""
+        if self.config.noise_sigma <= 0.0:
+            return pixels
+        height, width = pixels.shape
+        if self._noise is None:
+            bank = self._rng.normal(0.0, self.config.noise_sigma, (height + 256, width + 256))
+            self._noise = np.round(bank).astype(np.int16)
+        y, x = self._rng.integers(256, size=2)
+        noise = self._noise[y : y + height, x : x + width]
+        return cv2.add(pixels, noise, dtype=cv2.CV_8U)
+
+
+def camera_model(config: CameraConfig) -> CameraModel:
+    """Make the pinhole model of a config, with the middle of the image as principal point."""
+    focal = 0.5 * config.width_px / np.tan(0.5 * np.radians(config.horizontal_deg))
+    K = np.array(
+        [
+            [focal, 0.0, 0.5 * (config.width_px - 1)],
+            [0.0, focal, 0.5 * (config.height_px - 1)],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    return CameraModel(config.width_px, config.height_px, K, np.array(config.distortion))
+
+
+def front_texture(locker: Locker, is_open: bool) -> np.ndarray:
+    """Draw a locker's front, left to right as seen from ahead, with door and markers."""
+    width, height = round(locker.width_m / TEXEL_M), round(locker.height_m / TEXEL_M)
+    texture = np.full((height, width), BODY, dtype=np.uint8)
+    half_y, half_z = 0.5 * DOOR_SIZE_M[0], 0.5 * DOOR_SIZE_M[1]
+    x0, x1 = (round((0.5 * locker.width_m + s * half_y) / TEXEL_M) for s in (-1, 1))
+    y0, y1 = (round((locker.height_m - DOOR_MIDDLE_M + s * half_z) / TEXEL_M) for s in (-1, 1))
+    texture[y0:y1, x0:x1] = DOOR_OPEN if is_open else DOOR
+    dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
+    side = round(locker.marker_side_m / TEXEL_M)
+    quiet = side // MARKER_CELLS
+    for marker_id, (_, y, z) in locker.markers.items():
+        marker = cv2.aruco.generateImageMarker(dictionary, marker_id, side)
+        # The port's y axis runs to the right of whoever stands before the locker.
+        u = round((0.5 * locker.width_m + y) / TEXEL_M - 0.5 * side)
+        v = round((locker.height_m - z) / TEXEL_M - 0.5 * side)
+        texture[v - quiet : v + side + quiet, u - quiet : u + side + quiet] = 255
+        texture[v : v + side, u : u + side] = marker
+    return texture
+
+
+def _mipmaps(texture: np.ndarray) -> list[np.ndarray]:
+    levels = [texture]
+    for _ in range(3):
+        height, width = levels[-1].shape
+        levels.append(
+            cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        )
+    return levels
+
+
+def _matrix(pose: np.ndarray) -> np.ndarray:
+    T = np.eye(4)
+    c, s = np.cos(pose[2]), np.sin(pose[2])
+    T[:2, :2] = [[c, -s], [s, c]]
+    T[:2, 3] = pose[:2]
+    return T

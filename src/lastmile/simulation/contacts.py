@@ -1,0 +1,132 @@
+"""What the robot touches and how near everything is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from lastmile.geometry import se2
+from lastmile.simulation import meshes
+from lastmile.simulation.people import RADIUS_M, nearest_on_outline
+from lastmile.simulation.surroundings import Thing
+
+NEAR_M = 5.0
+TOUCH_M = 0.005
+TILT_LIMIT = np.radians(10.0)
+"""Ramps tilt the base by 5 degrees; more means a wheel is off a kerb or up on something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """Distances from the footprint, what is touched, and how to get off solid things."""
+
+    people_m: float
+    anything_m: float
+    contact: str
+    solid_direction: np.ndarray | None
+    """(2,) away from a standing thing that the footprint overlaps."""
+    solid_depth_m: float
+    ahead: bool
+    """The touch is at the front half."""
+
+
+class ContactWatch:
+    """Measure distances between the robot's footprint and everything else."""
+
+    def __init__(self, footprint: np.ndarray, things: list[Thing]) -> None:
+        """Index all standing things."""
+        self._footprint = np.asarray(footprint, dtype=float)
+        self._things = things
+        self.tree = shapely.STRtree([thing.outline for thing in things])
+        self._near: np.ndarray = np.zeros(0, dtype=int)
+        self._near_at = np.full(2, np.inf)
+
+    def outline(self, pose_map_base: np.ndarray) -> np.ndarray:
+        """Footprint (K, 2) in map."""
+        return se2.transform(pose_map_base, self._footprint)
+
+    def measure(
+        self,
+        pose_map_base: np.ndarray,
+        T_map_base: np.ndarray,
+        people: np.ndarray,
+        people_ids: np.ndarray,
+        vehicles: np.ndarray,
+    ) -> Clearance:
+        """Look all around; `people` is (P, 2), `vehicles` (V, 6) as in GroundTruth."""
+        outline = self.outline(pose_map_base)
+        polygon = shapely.Polygon(outline)
+        person, person_name = self._people(outline, people, people_ids)
+        solid, solid_name, direction, depth, ahead = self._solid(pose_map_base, polygon)
+        vehicle, vehicle_name = self._vehicles(pose_map_base, polygon, vehicles)
+        tilt = np.arccos(np.clip(T_map_base[2, 2], -1.0, 1.0))
+        touched = [
+            name
+            for name, gap in (
+                (person_name, person),
+                (vehicle_name, vehicle),
+                (solid_name, solid),
+            )
+            if gap <= TOUCH_M
+        ]
+        if tilt > TILT_LIMIT:
+            touched.append("kerb")
+        anything = min(person, solid, vehicle)
+        return Clearance(
+            people_m=person,
+            anything_m=anything if anything <= NEAR_M else float("inf"),
+            contact=", ".join(touched),
+            solid_direction=direction,
+            solid_depth_m=depth,
+            ahead=ahead,
+        )
+
+    def _people(self, outline, people, ids) -> tuple[float, str]:
+        if len(people) == 0:
+            return float("inf"), ""
+        _, distance, inside = nearest_on_outline(outline, people)
+        gap = np.where(inside, 0.0, np.maximum(0.0, distance - RADIUS_M))
+        i = int(np.argmin(gap))
+        return float(gap[i]), f"person {ids[i]}"
+
+    def _solid(self, pose, polygon):
+        if np.abs(pose[:2] - self._near_at).max() > 1.0:
+            around = shapely.Point(pose[:2]).buffer(NEAR_M + 2.0)
+            self._near = np.sort(self.tree.query(around, predicate="intersects"))
+            self._near_at = pose[:2].copy()
+        if len(self._near) == 0:
+            return float("inf"), "", None, 0.0, False
+        geometries = self.tree.geometries[self._near]
+        distance = shapely.distance(polygon, geometries)
+        i = int(np.argmin(distance))
+        name = self._things[self._near[i]].name
+        if distance[i] > 0.0:
+            ahead = (
+                self._is_ahead(pose, polygon, geometries[i]) if distance[i] <= TOUCH_M else False
+            )
+            return float(distance[i]), name, None, 0.0, ahead
+        overlap = shapely.intersection(polygon, geometries[i])
+        middle = np.array(overlap.centroid.coords[0])
+        away = pose[:2] - middle
+        direction = away / max(1e-6, float(np.hypot(*away)))
+        ahead = float((middle - pose[:2]) @ [np.cos(pose[2]), np.sin(pose[2])]) > 0.0
+        return 0.0, name, direction, float(np.sqrt(overlap.area)), ahead
+
+    def _is_ahead(self, pose, polygon, geometry) -> bool:
+        point = np.array(shapely.shortest_line(polygon, geometry).coords[0])
+        return float((point - pose[:2]) @ [np.cos(pose[2]), np.sin(pose[2])]) > 0.0
+
+    def _vehicles(self, pose, polygon, vehicles) -> tuple[float, str]:
+        nearest, name = float("inf"), ""
+        for number, x, y, yaw, _, length in vehicles:
+            if abs(x - pose[0]) > 12.0 or abs(y - pose[1]) > 12.0:
+                continue
+            cyclist = length < 2.5
+            box = meshes.rectangle(np.array([x, y]), yaw, length, 0.6 if cyclist else 1.8)
+            gap = float(polygon.distance(box))
+            if gap < nearest:
+                nearest = gap
+                name = f"{'cyclist' if cyclist else 'car'} {int(number)}"
+        return nearest, name

@@ -1,0 +1,344 @@
+"""
+People on the sidewalks, by social forces.
+
+Each walks along a way of the network at a lateral offset of their own. They keep apart by the
+circular form of Helbing and Molnar (1995), "Social force model for pedestrian dynamics"; 70 % treat
+the robot the same way, 30 % take no notice of it and stop only at touch. Nobody appears inside of
+anything, nor within 5 m of the robot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from lastmile.simulation.network import Network, Walk
+from lastmile.simulation.scenario import PeopleScenario
+from lastmile.simulation.signals import Signals
+
+RADIUS_M = 0.25
+NEAR_M, FAR_M, GONE_M = 25.0, 65.0, 80.0
+RELAXATION_S = 0.5
+FORCE_MPS2, FORCE_RANGE_M = 2.5, 0.35
+ROBOT_FORCE_MPS2, ROBOT_RANGE_M = 3.0, 0.8
+WALL_FORCE_MPS2, WALL_RANGE_M = 3.0, 0.25
+LEAST_SPAWN_M = 5.0
+
+
+@dataclass(slots=True)
+class Course:
+    """A person's way: points (K, 2) with the offset applied, crossing of each, place on it."""
+
+    points: np.ndarray
+    crossing: tuple[str, ...]
+    index: int
+
+
+class People:
+    """All people near the robot; `step` moves them."""
+
+    def __init__(
+        self,
+        network: Network,
+        solid: shapely.STRtree,
+        signals: Signals,
+        scenario: PeopleScenario,
+        route: Walk | None,
+        rng: np.random.Generator,
+    ) -> None:
+        """Nobody yet; `fill` at the first step puts them onto the sidewalks."""
+        self.scenario = scenario
+        self._network = network
+        self._solid = solid
+        self._signals = signals
+        self._route = route
+        self._rng = rng
+        self._next_id = 1
+        self._courses: list[Course] = []
+        self.ids = np.zeros(0, dtype=int)
+        self.positions = np.zeros((0, 2))
+        self.velocities = np.zeros((0, 2))
+        self._speeds = np.zeros(0)
+        self.ignoring = np.zeros(0, dtype=bool)
+        self._waiting = np.zeros(0, dtype=bool)
+        self._meetings = self._plan_meetings()
+        self._arc_m = 0.0
+        self._tick = 0
+
+    def step(
+        self, stamp_s: float, dt_s: float, pose_map_base: np.ndarray, footprint_map: np.ndarray
+    ) -> None:
+        """Move everybody by `dt_s`; `footprint_map` (K, 2) is the robot's outline."""
+        robot = pose_map_base[:2]
+        if self._tick % 10 == 0:
+            self._leave(robot)
+            self._fill(robot)
+        self._meet(robot)
+        self._tick += 1
+        if len(self.ids) == 0:
+            return
+        heading = self._headings(stamp_s)
+        force = (heading * self._speeds[:, None] - self.velocities) / RELAXATION_S
+        force += self._from_each_other() + self._from_robot(footprint_map)
+        force += self._from_walls()
+        self.velocities = self.velocities + dt_s * force
+        speed = np.hypot(*self.velocities.T)
+        most = 1.3 * self._speeds
+        self.velocities *= np.minimum(1.0, most / np.maximum(speed, 1e-9))[:, None]
+        self.positions = self.positions + dt_s * self.velocities
+        self._stop_at_robot(footprint_map)
+
+    # ------------------------------------------------------------------- who is there
+
+    def add(self, points: np.ndarray, crossing: tuple[str, ...], speed: float) -> bool:
+        """Put a person at the start of a way; False where there is no room."""
+        start = points[0]
+        if len(self._solid.query(shapely.Point(start).buffer(RADIUS_M + 0.1), "intersects")):
+            return False
+        if len(self.ids) and np.hypot(*(self.positions - start).T).min() < 2.5 * RADIUS_M:
+            return False
+        ahead = points[min(1, len(points) - 1)] - start
+        velocity = speed * ahead / max(1e-6, np.hypot(*ahead))
+        ignoring = self._rng.random() < self.scenario.ignoring_ratio
+        self.ids = np.append(self.ids, self._next_id)
+        self._next_id += 1
+        self.positions = np.vstack([self.positions, start])
+        self.velocities = np.vstack([self.velocities, velocity])
+        self._speeds = np.append(self._speeds, speed)
+        self.ignoring = np.append(self.ignoring, ignoring)
+        self._waiting = np.append(self._waiting, False)
+        self._courses.append(Course(points, crossing, min(1, len(points) - 1)))
+        return True
+
+    def _leave(self, robot: np.ndarray) -> None:
+        """Let go of people who are far off or at the end of their way out of sight."""
+        if len(self.ids) == 0:
+            return
+        distance = np.hypot(*(self.positions - robot).T)
+        ended = np.array([c.index >= len(c.points) - 1 for c in self._courses])
+        stay = (distance < GONE_M) & ~(ended & (distance > 12.0))
+        if stay.all():
+            return
+        self._courses = [c for c, keep in zip(self._courses, stay, strict=True) if keep]
+        for name in ("ids", "positions", "velocities", "_speeds", "ignoring", "_waiting"):
+            setattr(self, name, getattr(self, name)[stay])
+
+    def _fill(self, robot: np.ndarray) -> None:
+        missing = self.scenario.count - len(self.ids)
+        if missing <= 0:
+            return
+        least = LEAST_SPAWN_M if self._tick == 0 else NEAR_M
+        places = self._network.edges_within(robot, least, FAR_M)
+        for _ in range(min(missing, self.scenario.count if self._tick == 0 else 3)):
+            if len(places) == 0:
+                return
+            index, x, y = places[self._rng.integers(len(places))]
+            walk = self._network.wander(
+                int(index), bool(self._rng.random() < 0.5), 150.0, self._rng
+            )
+            start = int(np.argmin(np.hypot(*(walk.points - [x, y]).T)))
+            if walk.crossing[start] or start >= len(walk.points) - 2:
+                continue
+            points = self._offset(walk)[start:]
+            if np.hypot(*(points[0] - robot)) > least:
+                self.add(points, walk.crossing[start:], self._draw_speed())
+
+    def _draw_speed(self) -> float:
+        drawn = self._rng.normal(self.scenario.speed_mps, self.scenario.speed_sigma_mps)
+        return float(np.clip(drawn, 0.5, 2.2))
+
+    def _offset(self, walk: Walk) -> np.ndarray:
+        """Shift a way sideways by a share of the sidewalk's width that is the person's own."""
+        along = np.gradient(walk.points, axis=0) if len(walk.points) > 1 else np.zeros((1, 2))
+        length = np.maximum(np.hypot(*along.T), 1e-6)
+        normal = np.column_stack([-along[:, 1], along[:, 0]]) / length[:, None]
+        room = np.clip(walk.half_width - RADIUS_M - 0.15, 0.0, 2.5)
+        # Walking on the right is the habit; most keep a little to it.
+        share = float(np.clip(self._rng.normal(-0.25, 0.5), -1.0, 1.0))
+        return walk.points + (share * room)[:, None] * normal
+
+    # ------------------------------------------------------- people who meet the robot
+
+    def _plan_meetings(self) -> list[float]:
+        """Arc lengths of the expected route at which somebody sets out to meet the robot."""
+        if self._route is None or self.scenario.encounters == 0:
+            return []
+        length = float(len(self._route.points))
+        count = self.scenario.encounters
+        even = (np.arange(count) + 0.3) / count * max(1.0, length - 15.0)
+        return list(even + self._rng.uniform(0.0, 0.4, count) * length / count)
+
+    def _meet(self, robot: np.ndarray) -> None:
+        if not self._meetings or self._route is None:
+            return
+        points = self._route.points
+        window = slice(max(0, int(self._arc_m) - 3), int(self._arc_m) + 15)
+        near = np.hypot(*(points[window] - robot).T)
+        if len(near) == 0 or near.min() > 10.0:
+            return
+        self._arc_m = max(self._arc_m, float(window.start + int(np.argmin(near))))
+        if self._arc_m < self._meetings[0]:
+            return
+        if self._send_someone(robot):
+            self._meetings.pop(0)
+        else:
+            self._meetings[0] += 3.0
+            if self._meetings[0] > len(points):
+                self._meetings.pop(0)
+
+    def _send_someone(self, robot: np.ndarray) -> bool:
+        """Send somebody towards, across the way of, or after the robot."""
+        kind = self._rng.choice(["towards", "across", "after"], p=[0.6, 0.25, 0.15])
+        here = int(self._arc_m)
+        if kind == "across" and self._send_across(here, robot):
+            return True
+        if kind == "after" and here > 14:
+            part = self._part(here - 12, len(self._route.points))
+            speed = max(self._draw_speed(), 1.65)
+        else:
+            start = min(here + int(self._rng.integers(18, 32)), len(self._route.points) - 1)
+            part = self._part(0, start + 1).reversed()
+            speed = self._draw_speed()
+        if len(part.points) < 3 or part.crossing[0]:
+            return False
+        points = self._offset(part)
+        if np.hypot(*(points[0] - robot)) < LEAST_SPAWN_M:
+            return False
+        return self.add(points, part.crossing, speed)
+
+    def _send_across(self, here: int, robot: np.ndarray) -> bool:
+        points = self._route.points
+        at = here + int(self._rng.integers(9, 15))
+        if at + 1 >= len(points) or self._route.crossing[at]:
+            return False
+        along = points[at + 1] - points[at]
+        normal = np.array([-along[1], along[0]]) / max(1e-6, np.hypot(*along))
+        reach = float(np.clip(self._route.half_width[at] - RADIUS_M, 0.8, 6.0))
+        side = self._rng.choice([-1.0, 1.0])
+        line = points[at] + np.linspace(side * reach, -side * reach, 8)[:, None] * normal
+        shapes = shapely.LineString(line).buffer(RADIUS_M)
+        if len(self._solid.query(shapes, "intersects")):
+            return False
+        if np.hypot(*(line[0] - robot)) < LEAST_SPAWN_M:
+            return False
+        # Afterwards they go on along the robot's way.
+        onward = points[at : min(len(points), at + 40)]
+        way = np.concatenate([line, onward - side * 0.5 * reach * normal])
+        return self.add(way, ("",) * len(way), self._draw_speed())
+
+    def _part(self, first: int, last: int) -> Walk:
+        route = self._route
+        first = max(0, first)
+        return Walk(
+            route.points[first:last], route.half_width[first:last], route.crossing[first:last]
+        )
+
+    # ---------------------------------------------------------------------- forces
+
+    def _headings(self, stamp_s: float) -> np.ndarray:
+        """Give unit vectors towards the next point of each way; zero for those who wait."""
+        targets = np.empty_like(self.positions)
+        for i, course in enumerate(self._courses):
+            last = len(course.points) - 1
+            while course.index < last:
+                gap = course.points[course.index] - self.positions[i]
+                if gap[0] * gap[0] + gap[1] * gap[1] > 1.2:
+                    break
+                if not self._may_enter(course, stamp_s):
+                    break
+                course.index += 1
+            targets[i] = course.points[course.index]
+            self._waiting[i] = not self._may_enter(course, stamp_s) or course.index >= last
+        away = targets - self.positions
+        distance = np.hypot(*away.T)
+        unit = away / np.maximum(distance, 1e-6)[:, None]
+        slow = np.where(self._waiting, np.clip(distance - 0.3, 0.0, 1.0), 1.0)
+        return unit * slow[:, None]
+
+    def _may_enter(self, course: Course, stamp_s: float) -> bool:
+        """Tell whether the step onto the next point may be taken: not onto a red crossing."""
+        i = course.index
+        following = course.crossing[min(i + 1, len(course.crossing) - 1)]
+        if not following or following == course.crossing[i]:
+            return True
+        return self._signals.may_walk(following, stamp_s)
+
+    def _from_each_other(self) -> np.ndarray:
+        away = self.positions[:, None] - self.positions[None]
+        distance = np.sqrt((away**2).sum(axis=2)) + 1e-6
+        np.fill_diagonal(distance, np.inf)
+        strength = FORCE_MPS2 * np.exp((2.0 * RADIUS_M - distance) / FORCE_RANGE_M)
+        # Who comes from ahead counts more than who follows, and a nudge to the right parts those
+        # who meet head on.
+        right = np.stack([away[..., 1], -away[..., 0]], axis=-1)
+        ahead = -(away * self.velocities[:, None]).sum(axis=2) / distance > 0.0
+        strength *= np.where(ahead, 1.0, 0.4)
+        push = (strength / distance)[..., None] * (away - 0.35 * ahead[..., None] * right)
+        return push.sum(axis=1)
+
+    def _from_robot(self, footprint_map: np.ndarray) -> np.ndarray:
+        nearest, distance, _ = nearest_on_outline(footprint_map, self.positions)
+        away = self.positions - nearest
+        unit = away / np.maximum(distance, 1e-6)[:, None]
+        strength = ROBOT_FORCE_MPS2 * np.exp((RADIUS_M + 0.3 - distance) / ROBOT_RANGE_M)
+        strength = np.where(self.ignoring | (distance > 6.0), 0.0, np.minimum(strength, 6.0))
+        right = np.column_stack([unit[:, 1], -unit[:, 0]])
+        ahead = (unit * self.velocities).sum(axis=1) < 0.0
+        return strength[:, None] * (unit - 0.6 * ahead[:, None] * right)
+
+    def _from_walls(self) -> np.ndarray:
+        force = np.zeros_like(self.positions)
+        points = shapely.points(self.positions)
+        index = self._solid.query(points, predicate="dwithin", distance=0.9)
+        if index.shape[1] == 0:
+            return force
+        person, thing = index
+        lines = shapely.shortest_line(self._solid.geometries[thing], points[person])
+        ends = shapely.get_coordinates(lines).reshape(-1, 2, 2)
+        away = ends[:, 1] - ends[:, 0]
+        distance = np.hypot(*away.T)
+        unit = away / np.maximum(distance, 1e-6)[:, None]
+        strength = WALL_FORCE_MPS2 * np.exp((RADIUS_M - distance) / WALL_RANGE_M)
+        # Slide along: a way that leads straight at a thing would end there.
+        velocity = self.velocities[person]
+        side = np.column_stack([-unit[:, 1], unit[:, 0]])
+        sense = np.where((velocity * side).sum(axis=1) >= 0.0, 1.0, -1.0)
+        np.add.at(force, person, strength[:, None] * (unit + 0.4 * sense[:, None] * side))
+        return force
+
+    def _stop_at_robot(self, footprint_map: np.ndarray) -> None:
+        """Keep bodies out of the robot: they stop at touch and slide along it."""
+        nearest, distance, inside = nearest_on_outline(footprint_map, self.positions)
+        touching = inside | (distance < RADIUS_M)
+        if not touching.any():
+            return
+        away = self.positions - nearest
+        away[inside] *= -1.0
+        unit = away / np.maximum(np.hypot(*away.T), 1e-6)[:, None]
+        for i in np.flatnonzero(touching):
+            self.positions[i] = nearest[i] + RADIUS_M * unit[i]
+            inward = min(0.0, float(self.velocities[i] @ unit[i]))
+            self.velocities[i] -= inward * unit[i]
+
+
+def nearest_on_outline(
+    outline: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Find the nearest points on a convex counter-clockwise outline.
+
+    Returns the nearest boundary points (N, 2), the distances to them (N,), and which of the points
+    lie inside.
+    """
+    a = outline
+    d = np.roll(outline, -1, axis=0) - a
+    rel = points[:, None] - a[None]
+    t = np.clip((rel * d).sum(axis=2) / (d * d).sum(axis=1), 0.0, 1.0)
+    foot = a + t[..., None] * d
+    distance = np.sqrt(((points[:, None] - foot) ** 2).sum(axis=2))
+    best = np.argmin(distance, axis=1)
+    rows = np.arange(len(points))
+    inside = (d[:, 0] * rel[..., 1] - d[:, 1] * rel[..., 0] >= 0.0).all(axis=1)
+    return foot[rows, best], distance[rows, best], inside

@@ -1,0 +1,319 @@
+"""
+Cars and cyclists on the roads.
+
+They keep right at the road's limit and follow each other by the intelligent driver model (Treiber,
+Hennecke and Helbing 2000). The rule at crossings: all stop at red; at crossings without signals a
+driver who gives way (90 %) stops for anybody on the crossing or within 1.5 m of its kerbs; all
+brake, as hard as they can, for what is in their lane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile.geometry import polyline
+from lastmile.maps.site import Road, Site
+from lastmile.simulation.scenario import TrafficScenario
+from lastmile.simulation.signals import Crossing, Signals
+
+NEAR_M, FAR_M, GONE_M = 50.0, 140.0, 180.0
+ACCELERATION, COMFORT_BRAKING, HARD_BRAKING = 1.6, 2.0, 6.5
+HEADWAY_S, STANDSTILL_GAP_M = 1.4, 2.0
+KERB_WAIT_M = 1.5
+LANE_HALF_M = 1.5
+WAY_M = 350.0
+
+
+@dataclass(slots=True)
+class Vehicle:
+    """A car or cyclist: its way, place on it, and the driver's habits."""
+
+    id: int
+    length: float
+    width: float
+    height: float
+    points: np.ndarray
+    arcs: np.ndarray
+    limits: np.ndarray
+    stops: list[tuple[float, Crossing]]
+    yields: bool
+    top_speed: float
+    arc: float
+    speed: float
+    pose: np.ndarray
+
+    @property
+    def is_cyclist(self) -> bool:
+        """Tell bicycles from cars by their length."""
+        return self.length < 2.5
+
+
+class Traffic:
+    """All vehicles near the robot; `step` moves them."""
+
+    def __init__(
+        self, site: Site, signals: Signals, scenario: TrafficScenario, rng: np.random.Generator
+    ) -> None:
+        """Index roads by their ends and the crossings on them."""
+        self.scenario = scenario
+        self.vehicles: list[Vehicle] = []
+        self._rng = rng
+        self._signals = signals
+        self._roads = [r for r in site.roads if polyline.arc_lengths(r.points)[-1] > 3.0]
+        self._next_id = 10001
+        self._tick = 0
+        self._ends: dict[tuple[int, int], list[tuple[int, bool]]] = {}
+        for i, road in enumerate(self._roads):
+            self._ends.setdefault(_key(road.points[0]), []).append((i, True))
+            if not road.oneway:
+                self._ends.setdefault(_key(road.points[-1]), []).append((i, False))
+        fine = [polyline.resample(r.points, 10.0) for r in self._roads]
+        self._places = np.concatenate(fine) if fine else np.zeros((0, 2))
+        self._owner = np.repeat(np.arange(len(fine)), [len(p) for p in fine])
+
+    def step(
+        self, stamp_s: float, dt_s: float, people: np.ndarray, pose_map_base: np.ndarray
+    ) -> None:
+        """Move all vehicles by `dt_s`; `people` (P, 2) and the robot are given way to."""
+        robot = pose_map_base[:2]
+        if self._tick % 20 == 0:
+            self._refresh(robot)
+        self._tick += 1
+        if not self.vehicles:
+            return
+        walkers = np.vstack([people, robot])
+        busy = self._busy_crossings(walkers)
+        poses = np.array([v.pose for v in self.vehicles])
+        speeds = np.array([v.speed for v in self.vehicles])
+        lengths = np.array([v.length for v in self.vehicles])
+        for i, vehicle in enumerate(self.vehicles):
+            gap, ahead_speed = self._leader(i, vehicle, poses, speeds, lengths)
+            gap, ahead_speed = min((gap, ahead_speed), (self._walker_ahead(vehicle, walkers), 0.0))
+            stop = self._stop_line(vehicle, stamp_s, busy)
+            acceleration = min(_follow(vehicle, gap, ahead_speed), _follow(vehicle, stop, 0.0))
+            vehicle.speed = max(0.0, vehicle.speed + dt_s * acceleration)
+            vehicle.arc += dt_s * vehicle.speed
+            vehicle.pose = _pose(vehicle)
+
+    def state(self) -> np.ndarray:
+        """Vehicles (V, 6): id, x, y, yaw, speed, length."""
+        rows = [[v.id, *v.pose, v.speed, v.length] for v in self.vehicles]
+        return np.array(rows, dtype=float).reshape(-1, 6)
+
+    def _refresh(self, robot: np.ndarray) -> None:
+        """Drop vehicles at the end of their way or far off; add others."""
+        self.vehicles = [
+            v
+            for v in self.vehicles
+            if np.hypot(*(v.pose[:2] - robot)) < GONE_M and v.arc < v.arcs[-1] - 1.0
+        ]
+        cyclists = sum(v.is_cyclist for v in self.vehicles)
+        cars = len(self.vehicles) - cyclists
+        least = 25.0 if self._tick == 0 else NEAR_M
+        for _ in range(self.scenario.cars - cars):
+            self._spawn(robot, least, cyclist=False)
+        for _ in range(self.scenario.cyclists - cyclists):
+            self._spawn(robot, least, cyclist=True)
+
+    def _spawn(self, robot: np.ndarray, least: float, cyclist: bool) -> None:
+        distance = np.hypot(*(self._places - robot).T)
+        candidates = np.flatnonzero((distance > least) & (distance < FAR_M))
+        if len(candidates) == 0:
+            return
+        place = int(candidates[self._rng.integers(len(candidates))])
+        index = int(self._owner[place])
+        forward = self._roads[index].oneway or bool(self._rng.random() < 0.5)
+        points, limits = self._way(index, forward, cyclist)
+        arcs = polyline.arc_lengths(points)
+        start = int(np.argmin(np.hypot(*(points - self._places[place]).T)))
+        if arcs[-1] - arcs[start] < 20.0:
+            return
+        others = np.array([v.pose[:2] for v in self.vehicles]).reshape(-1, 2)
+        if len(others) and np.hypot(*(others - points[start]).T).min() < 14.0:
+            return
+        top = float(self._rng.uniform(4.0, 6.5)) if cyclist else 20.0
+        length, width, height = (1.8, 0.6, 1.7) if cyclist else (4.5, 1.8, 1.5)
+        vehicle = Vehicle(
+            id=self._next_id,
+            length=length,
+            width=width,
+            height=height,
+            points=points,
+            arcs=arcs,
+            limits=limits,
+            stops=self._stops(points, arcs),
+            yields=bool(self._rng.random() < self.scenario.yielding_ratio),
+            top_speed=top * float(self._rng.uniform(0.85, 1.0)),
+            arc=float(arcs[start]),
+            speed=0.6 * min(top, float(limits[start])),
+            pose=np.zeros(3),
+        )
+        vehicle.pose = _pose(vehicle)
+        self._next_id += 1
+        self.vehicles.append(vehicle)
+
+    def _way(self, index: int, forward: bool, cyclist: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Drive on over roads that join end to end, straight on by preference."""
+        pieces, limits, length = [], [], 0.0
+        while True:
+            road = self._roads[index]
+            lane = _lane(road, forward, cyclist)
+            pieces.append(lane)
+            limits.append(np.full(len(lane), road.speed_mps))
+            length += float(polyline.arc_lengths(lane)[-1])
+            end = road.points[-1] if forward else road.points[0]
+            onward = [(i, f) for i, f in self._ends.get(_key(end), []) if i != index]
+            if length > WAY_M or not onward:
+                break
+            last = lane[-1] - lane[-2]
+            turns = [abs(_turn(last, _first(self._roads[i], f))) for i, f in onward]
+            weights = np.exp(-2.0 * np.array(turns))
+            chosen = self._rng.choice(len(onward), p=weights / weights.sum())
+            index, forward = onward[chosen]
+        points = polyline.resample(np.concatenate(pieces), 2.0)
+        share = np.linspace(0.0, 1.0, len(points))
+        merged = np.concatenate(limits)
+        limit = np.interp(share, np.linspace(0.0, 1.0, len(merged)), merged)
+        return points, np.minimum(limit, _corner_speed(points))
+
+    def _stops(self, points: np.ndarray, arcs: np.ndarray) -> list[tuple[float, Crossing]]:
+        """Find the crossings that a way crosses, with the arc length where."""
+        stops = []
+        for crossing in self._signals.crossings.values():
+            middle = crossing.line.mean(axis=0)
+            if np.abs(points - middle).max(axis=1).min() > 15.0:
+                continue
+            hit = _first_meeting(points, arcs, crossing.line)
+            if hit is not None:
+                stops.append((hit, crossing))
+        return sorted(stops, key=lambda stop: stop[0])
+
+    def _busy_crossings(self, walkers: np.ndarray) -> set[str]:
+        """Crossings without signals that somebody walks on or is about to enter."""
+        busy = set()
+        for crossing in self._signals.crossings.values():
+            if crossing.cycle_s > 0.0:
+                continue
+            a, b = crossing.line
+            d = b - a
+            t = np.clip((walkers - a) @ d / max(1e-9, float(d @ d)), 0.0, 1.0)
+            gap = np.hypot(*(walkers - a - t[:, None] * d).T)
+            if (gap < KERB_WAIT_M).any():
+                busy.add(crossing.id)
+        return busy
+
+    def _stop_line(self, vehicle: Vehicle, stamp_s: float, busy: set[str]) -> float:
+        """Gap to the next line to stop at, inf when the way is free."""
+        nose = vehicle.arc + 0.5 * vehicle.length
+        for arc, crossing in vehicle.stops:
+            gap = arc - 3.0 - nose
+            if gap < -1.0 or gap > 70.0:
+                continue
+            # Too late to stop without an emergency: drive on.
+            if vehicle.speed**2 / (2.0 * max(gap, 0.1)) > 4.5:
+                continue
+            must = not crossing.cars_may_go(stamp_s)
+            if must or (crossing.id in busy and vehicle.yields):
+                return max(gap, 0.05) + STANDSTILL_GAP_M
+        return float("inf")
+
+    def _leader(self, i, vehicle, poses, speeds, lengths) -> tuple[float, float]:
+        """Gap to and speed of the next vehicle ahead in the same lane and sense."""
+        ahead, side = _in_front(vehicle.pose, poses[:, :2])
+        same = np.cos(poses[:, 2] - vehicle.pose[2]) > 0.3
+        candidate = (ahead > 0.5) & (np.abs(side) < LANE_HALF_M) & same & (ahead < 60.0)
+        candidate[i] = False
+        if not candidate.any():
+            return float("inf"), 0.0
+        gaps = np.where(candidate, ahead - 0.5 * lengths - 0.5 * vehicle.length, np.inf)
+        j = int(np.argmin(gaps))
+        return max(0.05, float(gaps[j])), float(speeds[j])
+
+    def _walker_ahead(self, vehicle: Vehicle, walkers: np.ndarray) -> float:
+        ahead, side = _in_front(vehicle.pose, walkers)
+        reach = 0.5 * vehicle.length
+        near = (ahead > 0.0) & (ahead < 40.0) & (np.abs(side) < 0.5 * vehicle.width + 0.6)
+        if not near.any():
+            return float("inf")
+        return max(0.05, float(ahead[near].min()) - reach)
+
+
+def _follow(vehicle: Vehicle, gap: float, ahead_speed: float) -> float:
+    """Acceleration by the intelligent driver model, bounded by hard braking."""
+    limit = float(np.interp(vehicle.arc + 2.0 * vehicle.speed, vehicle.arcs, vehicle.limits))
+    limit = max(0.5, min(limit, vehicle.top_speed))
+    free = 1.0 - (vehicle.speed / limit) ** 4
+    closing = vehicle.speed - ahead_speed
+    wanted = STANDSTILL_GAP_M + max(
+        0.0,
+        vehicle.speed * HEADWAY_S
+        + vehicle.speed * closing / (2.0 * np.sqrt(ACCELERATION * COMFORT_BRAKING)),
+    )
+    near = (wanted / gap) ** 2 if np.isfinite(gap) else 0.0
+    return float(np.clip(ACCELERATION * (free - near), -HARD_BRAKING, ACCELERATION))
+
+
+def _pose(vehicle: Vehicle) -> np.ndarray:
+    half = 0.3 * vehicle.length
+    back, here, front = polyline.sample(
+        vehicle.points, np.array([vehicle.arc - half, vehicle.arc, vehicle.arc + half])
+    )
+    return np.array([*here, np.arctan2(*(front - back)[::-1])])
+
+
+def _in_front(pose: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    c, s = np.cos(pose[2]), np.sin(pose[2])
+    away = points - pose[:2]
+    return away @ [c, s], away @ [-s, c]
+
+
+def _key(point: np.ndarray) -> tuple[int, int]:
+    return (round(float(point[0]) * 2), round(float(point[1]) * 2))
+
+
+def _lane(road: Road, forward: bool, cyclist: bool) -> np.ndarray:
+    """Middle of the right lane in driving sense; cyclists keep further right."""
+    points = road.points if forward else road.points[::-1]
+    fine = polyline.resample(points, 4.0)
+    along = np.gradient(fine, axis=0)
+    normal = np.column_stack([along[:, 1], -along[:, 0]])
+    normal /= np.maximum(np.hypot(*normal.T), 1e-6)[:, None]
+    offset = 0.0 if road.oneway else 0.25 * road.width_m
+    if cyclist:
+        offset = min(offset + 0.5, 0.5 * road.width_m - 0.6)
+    return fine + offset * normal
+
+
+def _first(road: Road, forward: bool) -> np.ndarray:
+    points = road.points if forward else road.points[::-1]
+    return points[1] - points[0]
+
+
+def _turn(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.arctan2(a[0] * b[1] - a[1] * b[0], a @ b))
+
+
+def _corner_speed(points: np.ndarray) -> np.ndarray:
+    """Speed that keeps 2 m/s2 across in the bends, smoothed over the way into them."""
+    yaw = polyline.headings(points)
+    bend = np.abs(np.gradient(yaw)) / 2.0
+    bend = np.convolve(bend, np.ones(3) / 3.0, mode="same")
+    return np.maximum(2.5, np.sqrt(2.0 / np.maximum(bend, 1e-4)))
+
+
+def _first_meeting(points: np.ndarray, arcs: np.ndarray, line: np.ndarray) -> float | None:
+    """Arc length at which a polyline first crosses a segment."""
+    a, b = points[:-1], points[1:]
+    d, e = b - a, line[1] - line[0]
+    cross = d[:, 0] * e[1] - d[:, 1] * e[0]
+    w = line[0] - a
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (w[:, 0] * e[1] - w[:, 1] * e[0]) / cross
+        s = (w[:, 0] * d[:, 1] - w[:, 1] * d[:, 0]) / cross
+    hits = np.flatnonzero((t >= 0.0) & (t <= 1.0) & (s >= -0.1) & (s <= 1.1))
+    if len(hits) == 0:
+        return None
+    i = int(hits[0])
+    return float(arcs[i] + t[i] * (arcs[i + 1] - arcs[i]))
