@@ -1,0 +1,167 @@
+"""The localization node's component: topics in and out around the localizer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lastmile.geometry.wgs84 import MapProjection
+from lastmile.localization.config import LocalizationConfig
+from lastmile.localization.inputs import InputGuard
+from lastmile.localization.localizer import Localizer, SensorMounts
+from lastmile.types import Diagnostic, DiagnosticLevel, LocalizationState, OdometryEstimate
+
+if TYPE_CHECKING:
+    from lastmile.stack.context import Context
+
+_LEVELS = {
+    LocalizationState.INITIALIZING: DiagnosticLevel.WARN,
+    LocalizationState.TRACKING: DiagnosticLevel.OK,
+    LocalizationState.DEGRADED: DiagnosticLevel.WARN,
+    LocalizationState.LOST: DiagnosticLevel.ERROR,
+}
+
+# At equal stamps the wheels go first, so that the gyro's step uses the newest speed.
+_ORDER = {"wheel/odometry": 0, "imu": 1, "gnss/fix": 2, "lidar/points": 3}
+
+
+def build(config: LocalizationConfig, context: Context) -> LocalizationComponent:
+    """Make the component for a site and a robot."""
+    return LocalizationComponent(config, context)
+
+
+class LocalizationComponent:
+    """
+    Gathers sensor values and steps the localizer through them in the order of their stamps.
+
+    Odometry is published at the stamp of the newest gyro reading, and not at all while gyro or
+    wheels are silent: whoever drives by it then sees it grow old and stops.
+    """
+
+    def __init__(self, config: LocalizationConfig, context: Context) -> None:
+        mounts, origin = context.robot.mounts, context.site.origin
+        self._projection = MapProjection(origin.latitude_deg, origin.longitude_deg, origin.epsg)
+        self.localizer = Localizer(
+            context.site.occupancy,
+            SensorMounts(
+                mounts["lidar_link"], mounts["imu_link"], np.array(mounts["gnss_link"][:2, 3])
+            ),
+            config,
+        )
+        self._guards = {topic: InputGuard(topic, config.motion.history_s) for topic in _ORDER}
+        self._queue: list[tuple[str, Any]] = []
+        self._published_s = -np.inf
+        self._status = None
+        self._gyro_sigma = config.motion.gyro_noise_radps
+        self._speed_sigma = config.motion.speed_noise_mps
+        self._bad_start_poses = 0
+
+    def receive(self, topic: str, value: Any) -> None:
+        """Take a sensor value, or an operator's start pose (3,) on `initialpose`."""
+        if topic == "initialpose":
+            self._take_start_pose(value)
+        elif topic in _ORDER:
+            self._queue.append((topic, value))
+        else:
+            raise ValueError(f"localization does not read topic {topic!r}")
+
+    def step(self, stamp_s: float) -> list[tuple[str, Any]]:
+        """Work through what came and tell odometry and pose."""
+        queue, self._queue = self._queue, []
+        admitted = [
+            (value.stamp_s, _ORDER[topic], value)
+            for topic, value in queue
+            if self._guards[topic].admit(value, stamp_s)
+        ]
+        admitted.sort(key=lambda item: item[:2])
+        for _, order, value in admitted:
+            self._take(order, value)
+        return self._publish(stamp_s)
+
+    def diagnose(self, stamp_s: float) -> list[Diagnostic]:
+        """Tell state and trust of the pose, and what inputs were refused."""
+        return [self._diagnose_pose(stamp_s), self._diagnose_inputs()]
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _take_start_pose(self, value: Any) -> None:
+        pose = np.asarray(value, dtype=float)
+        if pose.shape != (3,) or not np.isfinite(pose).all():
+            self._bad_start_poses += 1
+            return
+        self.localizer.take_start_pose(pose)
+
+    def _take(self, order: int, value: Any) -> None:
+        if order == 0:
+            self.localizer.take_wheels(value.stamp_s, value.twist_base)
+        elif order == 1:
+            self.localizer.take_gyro(value.stamp_s, value.angular_velocity)
+        elif order == 2:
+            position = self._projection.to_map(value.latitude_deg, value.longitude_deg)
+            self.localizer.take_fix(value, position)
+        else:
+            self.localizer.take_cloud(value)
+
+    def _publish(self, stamp_s: float) -> list[tuple[str, Any]]:
+        self._status = self.localizer.estimate(stamp_s)
+        reckoning, monitor = self.localizer.reckoning, self.localizer.monitor
+        out: list[tuple[str, Any]] = []
+        silent = monitor.assess_sensors(
+            stamp_s - self.localizer.imu_stamp_s, stamp_s - self.localizer.wheel_stamp_s
+        )
+        if not silent and reckoning.stamp_s > self._published_s:
+            self._published_s = reckoning.stamp_s
+            covariance = np.diag(np.square([self._speed_sigma, self._gyro_sigma]))
+            out.append(
+                (
+                    "odometry",
+                    OdometryEstimate(
+                        reckoning.stamp_s,
+                        reckoning.pose_odom_base.copy(),
+                        reckoning.twist_base.copy(),
+                        covariance,
+                    ),
+                )
+            )
+        if self._status is not None:
+            out.append(("localization/status", self._status))
+        return out
+
+    def _diagnose_pose(self, stamp_s: float) -> Diagnostic:
+        status = self._status
+        if status is None:
+            text = self.localizer.waiting_for
+            return Diagnostic("localization: pose", DiagnosticLevel.WARN, text)
+        values = {
+            "state": str(status.state),
+            "protection along [m]": f"{status.protection_along_m:.2f}",
+            "protection lateral [m]": f"{status.protection_lateral_m:.2f}",
+            "protection yaw [rad]": f"{status.protection_yaw_rad:.3f}",
+        }
+        for source in ("gnss", "lidar", "standstill"):
+            values[f"NIS {source}"] = f"{self.localizer.monitor.mean_nis(source):.2f}"
+        if self.localizer.state is not None:
+            values["gyro bias [rad/s]"] = f"{self.localizer.state.mean[3]:.5f}"
+            values["wheel scale"] = f"{1.0 + self.localizer.state.mean[4]:.4f}"
+        match = self.localizer.last_match
+        if match is not None:
+            values["explained share"] = f"{match.inlier_share:.2f}"
+            values["spread [m]"] = f"{match.spread_m:.3f}"
+            values["match age [s]"] = f"{stamp_s - match.stamp_s:.2f}"
+        text = status.reason or str(status.state)
+        return Diagnostic("localization: pose", _LEVELS[status.state], text, values)
+
+    def _diagnose_inputs(self) -> Diagnostic:
+        values, refused, last = {}, self._bad_start_poses, ""
+        for topic, guard in self._guards.items():
+            counts = ", ".join(f"{n} {rule}" for rule, n in sorted(guard.refused.items()))
+            values[topic] = f"{guard.accepted} used" + (f"; refused: {counts}" if counts else "")
+            refused += guard.refused.total()
+            last = guard.last_refusal or last
+        values["too late"] = str(self.localizer.late)
+        values["start poses refused"] = str(self._bad_start_poses)
+        level = DiagnosticLevel.WARN if refused else DiagnosticLevel.OK
+        text = f"{refused} values refused; last: {last}" if refused else "all inputs used"
+        return Diagnostic("localization: inputs", level, text, values)

@@ -1,0 +1,207 @@
+"""
+The planar filter: pose in map, gyro bias, wheel scale and the slow error of the satellite fixes.
+
+An extended Kalman filter on the error of the pose, with the equations written out so that each can
+be checked against a textbook (Thrun, Burgard and Fox 2005, chapter 3; Groves 2013, chapter 14).
+Everything here is a function of a state; order in time is the business of `history.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lastmile.geometry.se2 import rotate, wrap_angle
+from lastmile.localization.config import GnssConfig, MotionConfig
+
+X, Y, YAW, GYRO_BIAS, WHEEL_SCALE, GNSS_EAST, GNSS_NORTH = range(7)
+STATES = 7
+
+
+@dataclass(frozen=True, slots=True)
+class FilterState:
+    """
+    Belief at `stamp_s`.
+
+    `mean` (7,): x, y, yaw in map, gyro bias [rad/s], wheel scale error, and the slowly changing
+    error of the fixes, east and north [m]. `twist_base` (2,) is the last measured motion, already
+    corrected for bias and scale, by which the state is carried on until the next one; `still` says
+    that the robot is known to stand.
+    """
+
+    stamp_s: float
+    mean: np.ndarray
+    covariance: np.ndarray
+    twist_base: np.ndarray
+    still: bool = False
+
+    @property
+    def pose(self) -> np.ndarray:
+        """Pose (3,) of base in map."""
+        return self.mean[:3]
+
+    @property
+    def pose_covariance(self) -> np.ndarray:
+        """Covariance (3, 3) of the pose."""
+        return self.covariance[:3, :3]
+
+
+@dataclass(frozen=True, slots=True)
+class Innovation:
+    """What a measurement added: normalised innovation squared over its dimension, and weight."""
+
+    nis_per_dof: float
+    weight: float
+
+
+def start_state(
+    stamp_s: float,
+    pose_map_base: np.ndarray,
+    covariance: np.ndarray,
+    motion: MotionConfig,
+    gnss: GnssConfig,
+    gyro_bias: float = 0.0,
+) -> FilterState:
+    """Believe in a pose with its covariance (3, 3), and nothing yet about the rest."""
+    mean = np.zeros(STATES)
+    mean[:3] = pose_map_base
+    mean[GYRO_BIAS] = gyro_bias
+    P = np.zeros((STATES, STATES))
+    P[:3, :3] = covariance
+    P[GYRO_BIAS, GYRO_BIAS] = motion.gyro_bias_initial_radps**2
+    P[WHEEL_SCALE, WHEEL_SCALE] = motion.wheel_scale_initial**2
+    P[GNSS_EAST, GNSS_EAST] = P[GNSS_NORTH, GNSS_NORTH] = gnss.multipath_sigma_m**2
+    return FilterState(float(stamp_s), mean, P, np.zeros(2))
+
+
+def carry(
+    state: FilterState, stamp_s: float, motion: MotionConfig, gnss: GnssConfig
+) -> FilterState:
+    """Move the belief to a later stamp along its twist; while still, only slow errors change."""
+    dt = stamp_s - state.stamp_s
+    if dt <= 0.0:
+        return state
+    mean, F, Q = state.mean.copy(), np.eye(STATES), np.zeros((STATES, STATES))
+    if not state.still:
+        _move(mean, F, Q, state.twist_base, dt, motion)
+    fade = np.exp(-dt / gnss.multipath_time_s)
+    mean[GNSS_EAST:] *= fade
+    F[GNSS_EAST, GNSS_EAST] = F[GNSS_NORTH, GNSS_NORTH] = fade
+    Q[GNSS_EAST, GNSS_EAST] = Q[GNSS_NORTH, GNSS_NORTH] = gnss.multipath_sigma_m**2 * (1 - fade**2)
+    Q[GYRO_BIAS, GYRO_BIAS] = motion.gyro_bias_drift_radps**2 * dt
+    P = F @ state.covariance @ F.T + Q
+    return replace(state, stamp_s=float(stamp_s), mean=mean, covariance=P)
+
+
+def _move(
+    mean: np.ndarray,
+    F: np.ndarray,
+    Q: np.ndarray,
+    twist_base: np.ndarray,
+    dt: float,
+    motion: MotionConfig,
+) -> None:
+    """Fill in the motion along an arc, its Jacobian and its noise."""
+    speed, yaw_rate = twist_base
+    heading = mean[YAW] + 0.5 * yaw_rate * dt
+    c, s = np.cos(heading), np.sin(heading)
+    way = speed * dt
+    mean[X] += way * c
+    mean[Y] += way * s
+    mean[YAW] = wrap_angle(mean[YAW] + yaw_rate * dt)
+    F[X, YAW], F[Y, YAW] = -way * s, way * c
+    F[X, GYRO_BIAS], F[Y, GYRO_BIAS] = 0.5 * way * s * dt, -0.5 * way * c * dt
+    F[X, WHEEL_SCALE], F[Y, WHEEL_SCALE] = way * c, way * s
+    F[YAW, GYRO_BIAS] = -dt
+    # Noise of rolling grows with the way, not with time: a robot that stands does not spread.
+    driven = min(abs(speed), 1.0) * dt
+    along, across = motion.speed_noise_mps**2 * driven, motion.lateral_noise_mps**2 * driven
+    Q[X, X] = along * c * c + across * s * s + 1e-6 * dt
+    Q[Y, Y] = along * s * s + across * c * c + 1e-6 * dt
+    Q[X, Y] = Q[Y, X] = (along - across) * c * s
+    # A gap in the gyro leaves the turn within it unknown.
+    gap = max(dt - 0.05, 0.0)
+    Q[YAW, YAW] = motion.gyro_noise_radps**2 * dt + (0.5 * gap) ** 2
+    Q[WHEEL_SCALE, WHEEL_SCALE] = motion.wheel_scale_drift**2 * driven
+
+
+def take_motion(
+    state: FilterState, speed_mps: float, yaw_rate_radps: float, still: bool
+) -> FilterState:
+    """Carry on with a newly measured motion, corrected for bias and scale."""
+    if still:
+        return replace(state, twist_base=np.zeros(2), still=True)
+    twist = np.array(
+        [
+            speed_mps * (1.0 + state.mean[WHEEL_SCALE]),
+            yaw_rate_radps - state.mean[GYRO_BIAS],
+        ]
+    )
+    return replace(state, twist_base=twist, still=False)
+
+
+def update(
+    state: FilterState, H: np.ndarray, innovation: np.ndarray, R: np.ndarray, robust_scale: float
+) -> tuple[FilterState, Innovation]:
+    """
+    Correct the belief by a linear measurement, Joseph form.
+
+    A surprising innovation loses weight (Cauchy) instead of being refused, so that a filter that
+    is wrong can still come back.
+    """
+    P = state.covariance
+    S = H @ P @ H.T + R
+    nis = float(innovation @ np.linalg.solve(S, innovation)) / len(innovation)
+    weight = 1.0
+    if nis > robust_scale**2:
+        weight = robust_scale**2 / nis
+        R = R / weight
+        S = H @ P @ H.T + R
+    K = np.linalg.solve(S, H @ P).T
+    A = np.eye(STATES) - K @ H
+    mean = state.mean + K @ innovation
+    mean[YAW] = wrap_angle(mean[YAW])
+    P = A @ P @ A.T + K @ R @ K.T
+    return replace(state, mean=mean, covariance=0.5 * (P + P.T)), Innovation(nis, weight)
+
+
+def update_position_fix(
+    state: FilterState,
+    position_map: np.ndarray,
+    R: np.ndarray,
+    antenna_base: np.ndarray,
+    robust_scale: float,
+) -> tuple[FilterState, Innovation]:
+    """Correct by a satellite fix (2,) of an antenna at (2,) in base."""
+    arm = rotate(float(state.mean[YAW]), antenna_base)
+    H = np.zeros((2, STATES))
+    H[0, X] = H[1, Y] = H[0, GNSS_EAST] = H[1, GNSS_NORTH] = 1.0
+    H[0, YAW], H[1, YAW] = -arm[1], arm[0]
+    expected = state.mean[:2] + arm + state.mean[GNSS_EAST:]
+    return update(state, H, position_map - expected, R, robust_scale)
+
+
+def update_pose(
+    state: FilterState,
+    pose_map_base: np.ndarray,
+    rows: np.ndarray,
+    variances: np.ndarray,
+    robust_scale: float,
+) -> tuple[FilterState, Innovation]:
+    """Correct by a pose (3,), along the directions `rows` (k, 3) only."""
+    difference = pose_map_base - state.mean[:3]
+    difference[2] = wrap_angle(difference[2])
+    H = np.zeros((len(rows), STATES))
+    H[:, :3] = rows
+    return update(state, H, rows @ difference, np.diag(variances), robust_scale)
+
+
+def update_still_gyro(
+    state: FilterState, yaw_rate_radps: float, sigma_radps: float
+) -> tuple[FilterState, Innovation]:
+    """Correct the gyro bias by what the gyro reads while the robot stands."""
+    H = np.zeros((1, STATES))
+    H[0, GYRO_BIAS] = 1.0
+    innovation = np.array([yaw_rate_radps - state.mean[GYRO_BIAS]])
+    return update(state, H, innovation, np.array([[sigma_radps**2]]), 5.0)

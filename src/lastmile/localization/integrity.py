@@ -1,0 +1,136 @@
+"""
+How far the pose can be trusted: protection levels, and the state with its reasons.
+
+A protection level bounds the error of an axis with a stated risk. It holds the filter's covariance
+and what the filter cannot average out: the error of the map that the last matches saw, which all
+scans of a place share. Innovations that are larger than they should be widen it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from lastmile.localization.config import IntegrityConfig
+from lastmile.localization.filter import FilterState, Innovation
+from lastmile.localization.scan_matching import Match
+from lastmile.types import LocalizationState
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Bounds of the error along and across the heading [m], and of the heading [rad]."""
+
+    along_m: float
+    lateral_m: float
+    yaw_rad: float
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """State of the localization and the reason for it, empty while tracking."""
+
+    state: LocalizationState
+    reason: str
+
+
+class IntegrityMonitor:
+    """Watches ages, innovations and matches."""
+
+    def __init__(self, config: IntegrityConfig) -> None:
+        self._config = config
+        self._factor = float(norm.isf(config.risk / 2.0))
+        self._nis: dict[str, deque[float]] = {}
+        self._map_covariance = np.zeros((3, 3))
+        self.last_match_s = -np.inf
+        self.misfits = 0
+        self.misfit_reason = ""
+
+    def restart(self) -> None:
+        """Forget what was seen of an earlier track."""
+        self._nis.clear()
+        self._map_covariance = np.zeros((3, 3))
+        self.last_match_s = -np.inf
+        self.misfits = 0
+
+    def note_innovation(self, source: str, innovation: Innovation) -> None:
+        """Take the innovation of a measurement of `source`."""
+        window = self._nis.setdefault(source, deque(maxlen=self._config.nis_window))
+        window.append(innovation.nis_per_dof)
+
+    def note_match(self, match: Match, map_covariance: np.ndarray) -> None:
+        """Take an accepted match, with the covariance that the map's error alone gives it."""
+        self.last_match_s = match.stamp_s
+        self.misfits = 0
+        # The map's error changes from street to street, within some seconds of driving.
+        self._map_covariance += 0.1 * (map_covariance - self._map_covariance)
+
+    def note_misfit(self, reason: str) -> None:
+        """Count a scan that the map does not explain."""
+        self.misfits += 1
+        self.misfit_reason = reason
+
+    def mean_nis(self, source: str) -> float:
+        """Mean normalised innovation of a source, 1 when consistent, NaN without any."""
+        window = self._nis.get(source)
+        return float(np.mean(window)) if window else float("nan")
+
+    def protection(self, state: FilterState) -> Protection:
+        """Bound the error of a belief."""
+        consistency = self.mean_nis("lidar")
+        widen = np.sqrt(max(consistency, 1.0)) if np.isfinite(consistency) else 1.0
+        P = state.pose_covariance * widen**2 + self._map_covariance
+        c, s = np.cos(state.pose[2]), np.sin(state.pose[2])
+        along, across = np.array([c, s]), np.array([-s, c])
+        return Protection(
+            float(self._factor * np.sqrt(along @ P[:2, :2] @ along)),
+            float(self._factor * np.sqrt(across @ P[:2, :2] @ across)),
+            float(min(self._factor * np.sqrt(P[2, 2]), np.pi)),
+        )
+
+    def assess_sensors(self, imu_age_s: float, wheel_age_s: float) -> str:
+        """Name the sensor without which no odometry can be given, empty when there is none."""
+        for name, age_s, limit_s in (
+            ("gyro", imu_age_s, self._config.imu_timeout_s),
+            ("wheel odometry", wheel_age_s, self._config.wheel_timeout_s),
+        ):
+            if age_s > limit_s:
+                age = f"{age_s:.2f} s old" if np.isfinite(age_s) else "missing"
+                return f"{name} {age} (limit {limit_s:g} s)"
+        return ""
+
+    def assess(self, stamp_s: float, protection: Protection) -> Assessment:
+        """Judge a track."""
+        config = self._config
+        level_m = max(protection.along_m, protection.lateral_m)
+        if self.misfits >= config.lost_matches:
+            reason = f"{self.misfits} scans in a row do not fit the map: {self.misfit_reason}"
+            return Assessment(LocalizationState.LOST, reason)
+        lost = _over(level_m, config.lost_protection_m, protection.yaw_rad, config.lost_yaw_rad)
+        if lost:
+            return Assessment(LocalizationState.LOST, lost)
+        wide = _over(
+            level_m, config.degraded_protection_m, protection.yaw_rad, config.degraded_yaw_rad
+        )
+        if wide:
+            return Assessment(LocalizationState.DEGRADED, wide)
+        match_age_s = stamp_s - self.last_match_s
+        if match_age_s > config.match_timeout_s:
+            age = f"for {match_age_s:.1f} s" if np.isfinite(match_age_s) else "yet"
+            reason = f"no lidar match {age} (limit {config.match_timeout_s:g} s)"
+            if self.misfits:
+                reason += f": {self.misfit_reason}"
+            return Assessment(LocalizationState.DEGRADED, reason)
+        return Assessment(LocalizationState.TRACKING, "")
+
+
+def _over(level_m: float, limit_m: float, yaw_rad: float, yaw_limit_rad: float) -> str:
+    """Say which protection level is over its limit, empty for none."""
+    if not level_m <= limit_m:
+        return f"position known to {level_m:.2f} m only (limit {limit_m:g} m)"
+    if not yaw_rad <= yaw_limit_rad:
+        return f"heading known to {yaw_rad:.2f} rad only (limit {yaw_limit_rad:g} rad)"
+    return ""

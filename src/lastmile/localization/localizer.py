@@ -1,0 +1,305 @@
+"""
+The localizer: sensor values in, pose in map with its trust out.
+
+Wheels and gyro carry the pose; fixes and lidar matches, which come late, correct it at their own
+stamps. Odometry is integrated apart and never sees a correction of the pose, only of its rates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile.geometry.se2 import compose, invert
+from lastmile.localization.config import LocalizationConfig
+from lastmile.localization.dead_reckoning import DeadReckoning, Standstill
+from lastmile.localization.filter import (
+    FilterState,
+    carry,
+    start_state,
+    take_motion,
+    update_pose,
+    update_position_fix,
+    update_still_gyro,
+)
+from lastmile.localization.global_start import GlobalSearch
+from lastmile.localization.history import History
+from lastmile.localization.integrity import Assessment, IntegrityMonitor, Protection
+from lastmile.localization.scan import PlanarScan, extract_surfaces
+from lastmile.localization.scan_matching import Match, ScanMatcher, observed_directions
+from lastmile.localization.start import PoseStart
+from lastmile.maps.likelihood import distance_field
+from lastmile.maps.site import OccupancyMap
+from lastmile.types import FixType, GnssFix, LocalizationState, PointGrid, PoseEstimate
+
+STILL_GYRO_SIGMA_RADPS = 0.0005
+"""Noise of the mean gyro reading over a window of standstill."""
+RESUME_MATCHES = 5
+"""Matches in a row after which a track that was lost is trusted again without a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class SensorMounts:
+    """Where the sensors sit: `T_base_lidar`, `T_base_imu` (4, 4), antenna (2,) in base."""
+
+    T_base_lidar: np.ndarray
+    T_base_imu: np.ndarray
+    antenna_base: np.ndarray
+
+
+class Localizer:
+    """Estimates the pose of base in map; the `take_` methods want values in the order of time."""
+
+    def __init__(
+        self, occupancy: OccupancyMap, mounts: SensorMounts, config: LocalizationConfig
+    ) -> None:
+        self._config = config
+        self._mounts = mounts
+        field = distance_field(occupancy, config.matcher.field_limit_m)
+        self._matcher = ScanMatcher(field, config.matcher)
+        self._search = GlobalSearch(occupancy, self._matcher, config.start)
+        self._start: PoseStart | None = self._new_start()
+        if config.start.use_start_pose:
+            self._start.suggest(np.array(config.start.start_pose))
+        self.monitor = IntegrityMonitor(config.integrity)
+        self.reckoning = DeadReckoning(config.motion.history_s)
+        self._standstill = Standstill(config.motion)
+        self._still = False
+        self._history: History | None = None
+        self._gyro_bias = 0.0
+        self._wheel_twist: np.ndarray | None = None
+        self.imu_stamp_s = self.wheel_stamp_s = -np.inf
+        self._matched_s = -np.inf
+        self._matches_in_row = 0
+        self.last_match: Match | None = None
+        self.last_scan: PlanarScan | None = None
+        self.late = 0
+        """Measurements that came too late for the history."""
+
+    def take_start_pose(self, pose_map_base: np.ndarray) -> None:
+        """Start, or start again, near a pose that an operator gives."""
+        self._history = None
+        self._start = self._new_start()
+        self._start.suggest(pose_map_base)
+
+    def take_wheels(self, stamp_s: float, twist_base: np.ndarray) -> None:
+        """Take the body twist of the encoders; only its speed carries the pose."""
+        self.wheel_stamp_s = stamp_s
+        self._wheel_twist = np.asarray(twist_base, dtype=float)
+
+    def take_gyro(self, stamp_s: float, angular_velocity_imu: np.ndarray) -> None:
+        """Take a gyro reading (3,) in the unit's frame and move on."""
+        self.imu_stamp_s = stamp_s
+        if self._wheel_twist is None:
+            return
+        yaw_rate = float(self._mounts.T_base_imu[2, :3] @ angular_velocity_imu)
+        still = self._standstill.update(stamp_s, self._wheel_twist, yaw_rate, self._gyro_bias)
+        self._still = still
+        speed = float(self._wheel_twist[0])
+        scale = 0.0
+        if self._history is not None:
+            self._insert(stamp_s, lambda s: (take_motion(s, speed, yaw_rate, still), None))
+            self._gyro_bias, scale = self._history.state.mean[3:5]
+        bias = self._standstill.take_gyro_bias(stamp_s)
+        if bias is not None:
+            self._take_gyro_bias(stamp_s, bias)
+        rate = 0.0 if still else yaw_rate - self._gyro_bias
+        self.reckoning.update(stamp_s, np.array([speed * (1.0 + scale), rate]))
+
+    def take_fix(self, fix: GnssFix, position_map: np.ndarray) -> None:
+        """Take a satellite fix and its antenna position (2,) in map."""
+        if fix.fix_type == FixType.NONE:
+            return
+        covariance = self._fix_covariance(fix)
+        if self._start is not None:
+            sigma_m = float(np.sqrt(np.trace(covariance) / 2.0))
+            self._start.take_fix(fix.stamp_s, position_map, sigma_m)
+        scale, antenna = self._config.gnss.robust_scale, self._mounts.antenna_base
+        self._correct(
+            "gnss",
+            fix.stamp_s,
+            lambda s: update_position_fix(s, position_map, covariance, antenna, scale),
+        )
+
+    def take_cloud(self, cloud: PointGrid) -> None:
+        """Take a lidar turn: match it to the map, or search with it."""
+        motion = self.reckoning.at(cloud.stamp_s)
+        if motion is None or not self._is_due(cloud.stamp_s):
+            return
+        pose_odom_base, twist = motion
+        scan = extract_surfaces(cloud, self._mounts.T_base_lidar, twist, self._config.scan)
+        self._matched_s = cloud.stamp_s
+        self.last_scan = scan
+        if self._history is not None:
+            self._match(scan)
+        if self._start is not None:
+            pose_map_odom = self._start.update(scan, pose_odom_base)
+            if pose_map_odom is not None:
+                self._begin(pose_map_odom)
+
+    def estimate(self, stamp_s: float) -> PoseEstimate | None:
+        """Tell the pose at the newest gyro stamp and its trust now; None without any idea."""
+        fault = self.monitor.assess_sensors(
+            stamp_s - self.imu_stamp_s, stamp_s - self.wheel_stamp_s
+        )
+        pose_odom_base = self.reckoning.pose_odom_base
+        if self._history is None:
+            return self._guess(stamp_s, pose_odom_base, fault)
+        state = self._history.state_at(max(self.reckoning.stamp_s, self._history.oldest_s))
+        protection = self.monitor.protection(state)
+        assessment = self._assess(stamp_s, protection, fault)
+        return PoseEstimate(
+            stamp_s=stamp_s if fault else state.stamp_s,
+            pose_map_base=state.pose.copy(),
+            covariance=state.pose_covariance.copy(),
+            pose_map_odom=compose(state.pose, invert(pose_odom_base)),
+            state=assessment.state,
+            protection_along_m=protection.along_m,
+            protection_lateral_m=protection.lateral_m,
+            protection_yaw_rad=protection.yaw_rad,
+            reason=assessment.reason,
+        )
+
+    @property
+    def state(self) -> FilterState | None:
+        """Belief after the newest measurement, None before the start is confirmed."""
+        return None if self._history is None else self._history.state
+
+    @property
+    def waiting_for(self) -> str:
+        """What the search for the start still needs, empty when there is none under way."""
+        return "" if self._start is None else self._start.reason
+
+    def _new_start(self) -> PoseStart:
+        return PoseStart(self._search, self._matcher, self._config.start)
+
+    def _take_gyro_bias(self, stamp_s: float, bias: float) -> None:
+        """Learn the gyro bias from a window of standstill."""
+        if self._history is None:
+            self._gyro_bias = bias
+            return
+        self._correct(
+            "standstill",
+            stamp_s,
+            lambda s: update_still_gyro(s, bias, STILL_GYRO_SIGMA_RADPS),
+        )
+
+    def _fix_covariance(self, fix: GnssFix) -> np.ndarray:
+        """Receiver's covariance (2, 2), inflated and never below the floor for its kind."""
+        config = self._config.gnss
+        rtk = fix.fix_type == FixType.RTK
+        floor_m = config.rtk_sigma_floor_m if rtk else config.sigma_floor_m
+        R = np.asarray(fix.covariance, dtype=float)[:2, :2] * config.inflation**2
+        return R + np.eye(2) * floor_m**2
+
+    def _is_due(self, stamp_s: float) -> bool:
+        matcher = self._config.matcher
+        period_s = matcher.standing_period_s if self._still else matcher.period_s
+        # A search wants every scan that it can get; a tenth of slack lets a 10 Hz lidar keep step.
+        if self._start is not None:
+            period_s = matcher.period_s
+        return stamp_s >= self._matched_s + 0.9 * period_s
+
+    def _match(self, scan: PlanarScan) -> None:
+        """Correct by a scan, where the belief stood at its stamp."""
+        if scan.stamp_s < self._history.oldest_s:
+            self.late += 1
+            return
+        config = self._config.matcher
+        match = self._matcher.match(scan, self._history.state_at(scan.stamp_s).pose)
+        self.last_match = match
+        if not match.accepted:
+            self.monitor.note_misfit(match.reason)
+            self._matches_in_row = 0
+            self._search_if_lost()
+            return
+        self._matches_in_row += 1
+        seen = observed_directions(match.information, config)
+        if not len(seen.variances):
+            return
+        variances = seen.variances * config.scan_correlation
+        self._correct(
+            "lidar",
+            scan.stamp_s,
+            lambda s: update_pose(
+                s, match.pose_map_base, seen.rows, variances, config.robust_scale
+            ),
+        )
+        inverse = np.linalg.pinv(seen.rows)
+        self.monitor.note_match(match, inverse @ np.diag(seen.variances) @ inverse.T)
+
+    def _search_if_lost(self) -> None:
+        lost = self.monitor.misfits >= self._config.integrity.lost_matches
+        if lost and self._start is None:
+            self._start = self._new_start()
+
+    def _begin(self, pose_map_odom: np.ndarray) -> None:
+        """Track from a confirmed pose on."""
+        config = self._config.start
+        pose = compose(pose_map_odom, self.reckoning.pose_odom_base)
+        covariance = np.diag(
+            np.square([config.start_sigma_m, config.start_sigma_m, config.start_sigma_rad])
+        )
+        state = start_state(
+            self.reckoning.stamp_s,
+            pose,
+            covariance,
+            self._config.motion,
+            self._config.gnss,
+            self._gyro_bias,
+        )
+        motion, gnss = self._config.motion, self._config.gnss
+        self._history = History(
+            state, lambda s, stamp_s: carry(s, stamp_s, motion, gnss), motion.history_s
+        )
+        self._start = None
+        self._matches_in_row = 0
+        self.monitor.restart()
+
+    def _correct(self, source: str, stamp_s: float, apply) -> None:
+        """Insert a correction and watch its innovation."""
+        if self._history is None:
+            return
+        innovation = self._insert(stamp_s, apply)
+        if innovation is not None:
+            self.monitor.note_innovation(source, innovation)
+
+    def _insert(self, stamp_s: float, apply):
+        if stamp_s < self._history.oldest_s:
+            self.late += 1
+            return None
+        return self._history.insert(stamp_s, apply)
+
+    def _assess(self, stamp_s: float, protection: Protection, fault: str) -> Assessment:
+        if fault:
+            return Assessment(LocalizationState.LOST, fault)
+        if self._start is not None:
+            # Lost, and searching again; the old track may still prove right by itself.
+            if self._matches_in_row < RESUME_MATCHES:
+                reason = f"{self.monitor.misfit_reason}; searching: {self._start.reason}"
+                return Assessment(LocalizationState.LOST, reason)
+            self._start = None
+        return self.monitor.assess(stamp_s, protection)
+
+    def _guess(self, stamp_s: float, pose_odom_base: np.ndarray, fault: str) -> PoseEstimate | None:
+        """Tell the best hypothesis, or the middle of the fixes, while nothing is confirmed."""
+        config = self._config.start
+        pose, yaw_sigma = self._start.best(pose_odom_base), 0.5
+        if pose is None:
+            position = self._start.position_guess()
+            if position is None:
+                return None
+            pose, yaw_sigma = np.array([*position, 0.0]), np.pi
+        sigma_m = config.radius_m
+        return PoseEstimate(
+            stamp_s=stamp_s if fault else max(self.reckoning.stamp_s, self.imu_stamp_s),
+            pose_map_base=pose,
+            covariance=np.diag(np.square([sigma_m, sigma_m, yaw_sigma])),
+            pose_map_odom=compose(pose, invert(pose_odom_base)),
+            state=LocalizationState.INITIALIZING,
+            protection_along_m=3.0 * sigma_m,
+            protection_lateral_m=3.0 * sigma_m,
+            protection_yaw_rad=float(np.pi),
+            reason=fault or self._start.reason,
+        )

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+
+from lastmile.localization.config import GnssConfig, MotionConfig
+from lastmile.localization.filter import (
+    STATES,
+    FilterState,
+    carry,
+    start_state,
+    take_motion,
+    update_pose,
+    update_position_fix,
+    update_still_gyro,
+)
+from lastmile.localization.history import History
+
+MOTION, GNSS = MotionConfig(), GnssConfig()
+
+
+def start(pose=(1.0, 2.0, 0.7), sigma=0.3) -> FilterState:
+    return start_state(0.0, np.array(pose), np.eye(3) * sigma**2, MOTION, GNSS)
+
+
+def test_mean_follows_the_arc_of_its_twist():
+    state = take_motion(start((0.0, 0.0, 0.0)), 1.0, 0.5, False)
+    for k in range(1, 101):
+        state = carry(state, 0.01 * k, MOTION, GNSS)
+    # Radius 2 m, a turn of 0.5 rad.
+    assert state.pose == pytest.approx(
+        [2.0 * np.sin(0.5), 2.0 * (1.0 - np.cos(0.5)), 0.5], abs=1e-4
+    )
+
+
+def test_covariance_follows_the_numeric_jacobian_of_the_motion():
+    twist, dt = np.array([1.3, 0.4]), 0.02
+    state = start()
+
+    def moved(mean):
+        raw_speed, raw_rate = 1.28, 0.41
+        s = FilterState(0.0, mean, state.covariance, np.zeros(2))
+        return carry(take_motion(s, raw_speed, raw_rate, False), dt, MOTION, GNSS).mean
+
+    step = 1e-6
+    F = np.column_stack(
+        [(moved(state.mean + d) - moved(state.mean - d)) / (2 * step) for d in step * np.eye(7)]
+    )
+    assert np.isfinite(twist).all()
+    after = carry(take_motion(state, 1.28, 0.41, False), dt, MOTION, GNSS).covariance
+    grown = after - F @ state.covariance @ F.T
+    # What remains is process noise: small, symmetric, not negative.
+    assert np.linalg.eigvalsh(grown).min() > -1e-7
+    assert np.abs(grown[:3, :3]).max() < 1e-4
+
+
+def test_standing_robot_spreads_in_nothing_but_the_slow_errors():
+    state = take_motion(start(), 0.0, 0.004, True)
+    later = carry(state, 60.0, MOTION, GNSS)
+    np.testing.assert_array_equal(later.pose, state.pose)
+    np.testing.assert_allclose(later.pose_covariance, state.pose_covariance, atol=1e-12)
+
+
+def test_far_fix_hardly_moves_a_pose_that_is_well_known():
+    state = start(sigma=0.2)
+    far, innovation = update_position_fix(
+        state, state.pose[:2] + np.array([80.0, 0.0]), np.eye(2), np.zeros(2), 2.0
+    )
+    assert innovation.weight < 0.1
+    assert 0.0 < far.pose[0] - state.pose[0] < 0.1
+
+
+def test_fixes_that_agree_pull_a_wrong_filter_back():
+    state = start((0.0, 0.0, 0.0), sigma=0.5)
+    for k in range(1, 2400):
+        state = carry(take_motion(state, 0.3, 0.0, False), 0.2 * k, MOTION, GNSS)
+        truth = np.array([30.0 + 0.3 * 0.2 * k, 0.0])
+        state, _ = update_position_fix(state, truth, np.eye(2), np.zeros(2), 2.0)
+    assert abs(state.pose[0] - truth[0]) < 12.0
+
+
+def test_pose_update_leaves_unseen_directions_alone():
+    state = start((0.0, 0.0, 0.0))
+    rows, variances = np.array([[0.0, 1.0, 0.0]]), np.array([0.01])
+    after, _ = update_pose(state, np.array([5.0, 0.1, 0.5]), rows, variances, 2.5)
+    assert after.pose[0] == 0.0
+    assert after.pose[2] == 0.0
+    assert 0.05 < after.pose[1] < 0.1
+    assert after.covariance[0, 0] == pytest.approx(state.covariance[0, 0])
+
+
+def test_covariance_stays_symmetric_and_positive():
+    rng, state = np.random.default_rng(0), start()
+    for k in range(1, 500):
+        state = carry(take_motion(state, 1.0, rng.normal(0, 0.3), False), 0.02 * k, MOTION, GNSS)
+        state, _ = update_pose(state, state.pose + 0.01, np.eye(3), np.full(3, 1e-4), 2.5)
+        state, _ = update_still_gyro(state, 0.01, 0.01)
+    np.testing.assert_array_equal(state.covariance, state.covariance.T)
+    assert np.linalg.eigvalsh(state.covariance).min() > 0.0
+    assert state.covariance.shape == (STATES, STATES)
+
+
+def test_late_measurement_gives_the_result_of_order():
+    rng = np.random.default_rng(1)
+    events = []
+    for k in range(1, 60):
+        twist = (1.0, float(rng.normal(0, 0.5)))
+        events.append((0.01 * k, lambda s, t=twist: (take_motion(s, *t, False), None)))
+    for k in range(1, 6):
+        z = np.array([1.0 + 0.1 * k, 2.0, 0.7]) + rng.normal(0, 0.05, 3)
+        events.append(
+            (
+                0.1 * k + 0.003,
+                lambda s, z=z: update_pose(s, z, np.eye(3), np.full(3, 0.01), 2.5),
+            )
+        )
+
+    def run(order):
+        history = History(start(), lambda s, t: carry(s, t, MOTION, GNSS), 2.0)
+        for stamp_s, apply in order:
+            history.insert(stamp_s, apply)
+        return history.state
+
+    in_order = run(sorted(events, key=lambda event: event[0]))
+    shuffled = run([events[i] for i in rng.permutation(len(events))])
+    np.testing.assert_allclose(shuffled.mean, in_order.mean, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(shuffled.covariance, in_order.covariance, rtol=0, atol=1e-12)
+
+
+def test_history_refuses_what_is_older_than_it_remembers():
+    history = History(start(), lambda s, t: carry(s, t, MOTION, GNSS), 0.5)
+    for k in range(1, 300):
+        history.insert(0.01 * k, lambda s: (take_motion(s, 1.0, 0.0, False), None))
+    with pytest.raises(ValueError, match="older than the history"):
+        history.insert(1.0, lambda s: (s, None))
+    assert history.oldest_s > 2.2
