@@ -23,6 +23,7 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 PROJECT = ROOT / "pyproject.toml"
 CONSTRAINTS = ROOT / "constraints.txt"
+ON_REQUEST = ("colcon",)
 DATA_FOLDERS = ("launch", "config", "maps", "sim")
 
 
@@ -37,12 +38,18 @@ def read_project():
 
 
 def requirements():
-    """Everything the project asks for: build, run time and all extras."""
+    """Everything the project asks for: build, run time and all extras but those on request."""
     project = read_project()
     wanted = list(project["build-system"]["requires"]) + list(project["project"]["dependencies"])
-    for extra in project["project"]["optional-dependencies"].values():
-        wanted += extra
+    for name, extra in project["project"]["optional-dependencies"].items():
+        if name not in ON_REQUEST:
+            wanted += extra
     return sorted(set(wanted))
+
+
+def install_colcon():
+    """Install colcon, the build tool of ROS 2 workspaces."""
+    pip(*read_project()["project"]["optional-dependencies"]["colcon"])
 
 
 def kernels():
@@ -71,6 +78,7 @@ def stage_keys():
         ROOT / "setup.py",
         *[part for path in kernels() for part in (path.relative_to(ROOT).as_posix(), path)],
     )
+    keys["colcon"] = stamps.digest(tables["project"]["optional-dependencies"]["colcon"], wheels)
     return keys
 
 
@@ -148,6 +156,7 @@ STAGES = {
     "lastmile_msgs": ("lastmile_msgs", lambda: messages.build("lastmile_msgs", SITE_PACKAGES)),
     "project": ("lastmile", install_project),
     "kernels": ("Cython kernels", build_kernels),
+    "colcon": ("colcon", install_colcon),
 }
 
 
@@ -164,7 +173,7 @@ def outdated(only=None):
     return {
         stage: key
         for stage, key in keys.items()
-        if key != done.get(stage) and (only is None or stage in only)
+        if key != done.get(stage) and (stage in only if only else stage not in ON_REQUEST)
     }
 
 
