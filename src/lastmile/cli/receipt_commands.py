@@ -1,0 +1,50 @@
+"""`lastmile receipt`: check receipts of handovers, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lastmile.errors import UserError
+from lastmile.handoff import receipt as receipts
+
+app = typer.Typer(no_args_is_help=True, help="Check receipts of handovers.")
+
+
+@app.callback()
+def _group() -> None:
+    """Check receipts of handovers."""
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="The receipt, as a party filed it.")],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="Known key, PARTY=HEX; a receipt signed by another key fails."),
+    ] = None,
+) -> None:
+    """Check that giver and receiver both signed this receipt."""
+    try:
+        receipt = receipts.read(file)
+        receipts.verify(receipt, _known_keys(key or []))
+    except receipts.ReceiptError as error:
+        raise UserError(str(error)) from error
+    body = receipt.body
+    typer.echo(f"parcel {body.parcel_id} of order {body.order_id}, epoch {body.epoch}")
+    typer.echo(f"from   {body.giver}, key {body.giver_key}")
+    typer.echo(f"to     {body.receiver}, key {body.receiver_key}")
+    typer.echo(f"at     {body.accepted_at_s:.3f} s, handoff {body.handoff_id}")
+    typer.echo("both signatures hold")
+
+
+def _known_keys(pairs: list[str]) -> dict[str, str]:
+    keys = {}
+    for pair in pairs:
+        party, _, value = pair.partition("=")
+        if not party or len(value) != 64 or set(value) - set("0123456789abcdef"):
+            raise UserError(f"--key {pair!r}: expected PARTY=HEX with 64 hexadecimal digits")
+        keys[party] = value
+    return keys

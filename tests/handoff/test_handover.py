@@ -1,0 +1,263 @@
+"""Handovers of the robot's and the locker's components at a fake dock."""
+
+import pytest
+
+from lastmile.handoff.journal import JournalWriteError
+from lastmile.types import Direction, TaskOutcome
+
+ROBOT, LOCKER, PARCEL = "robot-1", "locker-a", "parcel-1"
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+def take_and_bring_back(rig):
+    rig.run(2.0)
+    rig.goal(Direction.TO_ROBOT, "take")
+    assert rig.run_to_result("take").outcome is TaskOutcome.SUCCEEDED
+    rig.run(3.0)
+    rig.goal(Direction.TO_LOCKER, "give", order="order-2")
+    return rig.run_to_result("give")
+
+
+def test_parcel_goes_to_the_robot_and_back_with_growing_epoch(rig):
+    one = rig()
+    result = take_and_bring_back(one)
+    assert result.outcome is TaskOutcome.SUCCEEDED, result.text
+    assert result.data["epoch"] == 3.0
+    assert one.dock.at_locker
+    assert one.dock.door == 0.0 or one.run(3.0, lambda: one.dock.door == 0.0)
+    states = [c.state for c in one.custody]
+    assert states[0] == "idle"
+    for earlier, later in (("requested", "granted"), ("granted", "aboard"),
+                           ("aboard", "offered"), ("offered", "handed_over")):  # fmt: skip
+        assert states.index(earlier) < states.index(later), states
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_handover_completes_over_a_bad_link(rig, seed):
+    one = rig(seed=seed, loss=0.4, duplication=0.4)
+    assert take_and_bring_back(one).outcome is TaskOutcome.SUCCEEDED
+
+
+def test_same_seed_gives_the_same_history(rig):
+    histories = []
+    for _ in range(2):
+        one = rig(seed=5, loss=0.3, duplication=0.3)
+        take_and_bring_back(one)
+        histories.append((one.now_s, one.custody))
+    assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize("victim", ["robot", "locker"])
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("boundary", range(1, 9))
+def test_crash_at_a_journal_boundary_loses_nothing(rig, tmp_path, victim, after, boundary):
+    one = rig(tmp_path, seed=boundary, loss=0.1, duplication=0.2)
+    one.run(0.5)
+    count = 0
+
+    def arm(part):
+        journal = part.custodian._journal
+        append = journal.append
+
+        def crashing(stamp_s, body):
+            nonlocal count
+            count += 1
+            if count != boundary:
+                return append(stamp_s, body)
+            if after:
+                append(stamp_s, body)
+            raise Crash
+
+        journal.append = crashing
+
+    arm(getattr(one, victim))
+    goals = [("take", Direction.TO_ROBOT, "order-1"), ("give", Direction.TO_LOCKER, "order-2")]
+    for goal_id, direction, order in goals:
+        one.goal(direction, goal_id, order=order)
+        run_with_crash(one, victim, lambda goal_id=goal_id: goal_id in one.results,
+                       lambda d=direction, g=goal_id, o=order: one.goal(d, g, order=o))  # fmt: skip
+        result = one.results[goal_id]
+        assert result.outcome is TaskOutcome.SUCCEEDED, result.text
+    end_s = one.now_s + 8.0
+    run_with_crash(one, victim, lambda: one.now_s > end_s, lambda: None)
+    assert one.dock.at_locker
+    assert one.dock.door == 0.0
+    assert list(one.locker.custodian.ledger.holdings) == [PARCEL]
+    assert not one.robot.custodian.ledger.holdings
+
+
+def run_with_crash(one, victim, until, order_again):
+    for _ in range(900):
+        try:
+            one.step()
+        except Crash:
+            restart(one, victim)
+            order_again()
+        if until():
+            return
+    raise AssertionError(f"not there after {one.now_s} s")
+
+
+def restart(one, victim):
+    getattr(one, victim).close()
+    if victim == "robot":
+        one.dock.busy, one.dock.conveyors[0] = False, 0
+        one.robot = one.make_robot()
+    else:
+        one.dock.conveyors[1] = 0
+        one.locker = one.make_locker()
+
+
+def test_unknown_parcel_fails_at_once_and_names_it(rig):
+    one = rig()
+    one.run(2.0)
+    one.goal(parcel="parcel-9")
+    result = one.run_to_result(seconds=5.0)
+    assert result.outcome is TaskOutcome.FAILED
+    assert "'parcel-9'" in result.text
+    assert result.data["retry"] == 0.0
+
+
+def test_giving_a_parcel_that_is_not_aboard_fails(rig):
+    one = rig()
+    one.goal(Direction.TO_LOCKER)
+    result = one.run_to_result(seconds=5.0)
+    assert result.outcome is TaskOutcome.FAILED
+    assert "does not hold 'parcel-1'" in result.text
+
+
+def test_not_docked_fails_without_a_word_to_the_locker(rig):
+    one = rig()
+    one.dock.docked = False
+    one.goal()
+    result = one.run_to_result(seconds=8.0)
+    assert result.outcome is TaskOutcome.FAILED
+    assert "not docked at locker-a" in result.text
+    assert not one.locker.custodian.ledger.handoffs
+
+
+def test_silent_locker_fails_and_leaves_custody(rig):
+    one = rig()
+    one.run(2.0)
+    one.silent.add("locker")
+    one.goal()
+    result = one.run_to_result(seconds=20.0)
+    assert result.outcome is TaskOutcome.FAILED
+    assert "no answer" in result.text
+    one.silent.clear()
+    one.run(5.0)
+    assert list(one.locker.custodian.ledger.holdings) == [PARCEL]
+    assert one.dock.door == 0.0
+
+
+def test_jam_brings_the_parcel_back_to_the_giver(rig):
+    one = rig()
+    one.run(2.0)
+    one.dock.jam = 0.55
+    one.goal()
+    result = one.run_to_result(seconds=80.0)
+    assert result.outcome is TaskOutcome.FAILED
+    assert "did not get through" in result.text
+    assert one.dock.at_locker
+    one.run(5.0)
+    assert one.dock.door == 0.0
+    one.dock.jam = None
+    one.goal(goal_id="again")
+    assert one.run_to_result("again").outcome is TaskOutcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("wait_s", [0.1, 0.5, 1.5, 3.0, 4.5, 6.0])
+@pytest.mark.parametrize("direction", list(Direction))
+def test_cancel_finishes_or_brings_back(rig, direction, wait_s):
+    one = rig()
+    one.run(2.0)
+    if direction is Direction.TO_LOCKER:
+        one.goal(Direction.TO_ROBOT, "first")
+        one.run_to_result("first")
+        one.run(2.0)
+    one.goal(direction, order="order-2")
+    one.run(wait_s)
+    one.cancel()
+    result = one.run_to_result()
+    one.run(6.0)
+    assert one.dock.door == 0.0
+    assert not one.dock.in_gap
+    moved = result.outcome is TaskOutcome.SUCCEEDED
+    assert moved or result.outcome is TaskOutcome.CANCELED
+    assert one.dock.at_robot == (moved == (direction is Direction.TO_ROBOT))
+
+
+def test_hand_in_the_gap_keeps_the_door_open(rig):
+    one = rig()
+    one.run(2.0)
+    one.goal()
+    assert one.run(30.0, lambda: one.dock.at_robot)
+    one.dock.hand = True
+    one.run(5.0)
+    assert one.dock.door == 1.0
+    assert "g1" not in one.results
+    one.dock.hand = False
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_disagreeing_channels_send_the_parcel_back(rig):
+    one = rig()
+    one.run(2.0)
+    one.goal()
+    one.run(30.0, lambda: one.dock.position < 0.3)
+    one.dock.stuck_a = False
+    result = one.run_to_result()
+    assert result.outcome is TaskOutcome.FAILED
+    assert PARCEL not in one.robot.custodian.ledger.holdings
+    one.run(5.0)
+    assert one.dock.at_locker
+    assert one.dock.door == 0.0
+
+
+def test_wrong_parcel_is_held_not_accepted(rig):
+    one = rig()
+    one.run(2.0)
+    one.goal()
+    one.run(30.0, lambda: one.dock.in_gap)
+    one.dock.parcel_id = "parcel-7"
+    one.run(15.0)
+    assert "g1" not in one.results
+    assert one.custody[-1].state == "hold"
+    assert "'parcel-7'" in one.custody[-1].reason
+    assert not one.robot.custodian.ledger.holdings
+
+
+def test_full_disk_says_nothing_and_opens_nothing(rig):
+    one = rig()
+    one.run(2.0)
+    journal = one.robot.custodian._journal
+    append = journal.append
+
+    def full(stamp_s, body):
+        raise JournalWriteError("journal x: record 3 could not be written: disk is full")
+
+    journal.append = full
+    one.goal()
+    one.run(5.0)
+    assert not one.locker.custodian.ledger.handoffs
+    assert "disk is full" in one.robot.diagnose(one.now_s)[0].message
+    journal.append = append
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_receipts_are_filed_by_both_sides_and_verify(rig, tmp_path):
+    from lastmile.handoff import receipt
+
+    one = rig(tmp_path)
+    one.run(2.0)
+    one.goal()
+    one.run_to_result()
+    one.run(3.0)
+    filed = sorted(tmp_path.glob("receipts/*/*.json"))
+    assert [path.parent.name for path in filed] == [LOCKER, ROBOT]
+    receipts = [receipt.read(path) for path in filed]
+    assert receipts[0] == receipts[1]
+    receipt.verify(receipts[0])
