@@ -1,0 +1,76 @@
+"""What the three build systems read agrees: pip, colcon and rosdep."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from lastmile.stack.table import NODES
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
+
+
+def normalised(name):
+    """Spell a distribution's name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_manifest_and_project_state_the_same_package():
+    maintainer = PROJECT["authors"][0]
+    assert MANIFEST.get("format") == "3"
+    assert MANIFEST.findtext("name") == PROJECT["name"]
+    assert MANIFEST.findtext("version") == PROJECT["version"]
+    assert MANIFEST.findtext("maintainer") == maintainer["name"]
+    assert MANIFEST.find("maintainer").get("email") == maintainer["email"]
+    assert MANIFEST.findtext("export/build_type") == "ament_python"
+
+
+def test_both_packages_have_the_same_version():
+    messages = ElementTree.parse(ROOT / "src" / "lastmile_msgs" / "package.xml").getroot()
+    assert messages.findtext("version") == PROJECT["version"]
+
+
+def test_every_node_of_the_table_has_a_program():
+    assert set(PROJECT["scripts"]) == {"lastmile", *NODES, "recorder"}
+
+
+@pytest.mark.parametrize("name", sorted(PROJECT["scripts"]))
+def test_program_can_be_loaded(name):
+    (entry,) = entry_points(group="console_scripts", name=name)
+    assert callable(entry.load())
+
+
+def test_colcon_can_read_the_metadata():
+    # colcon reads the setup arguments back as a literal, which a version specifier is not.
+    assert "requires-python" not in PROJECT
+
+
+def test_setup_installs_marker_and_manifest_for_ros():
+    program = (
+        "import setuptools, runpy; setuptools.setup = lambda **all: print(all['data_files']);"
+        "runpy.run_path('setup.py')"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "('share/ament_index/resource_index/packages', ['resource/lastmile'])" in printed
+    assert "('share/lastmile', ['package.xml'])" in printed
+    assert "config/fastdds.xml" in printed
+
+
+def test_every_direct_dependency_is_pinned():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    assert all(len(pin) == 2 for pin in pins)
+    pinned = {normalised(name) for name, _ in pins}
+    extras = PROJECT["optional-dependencies"].values()
+    wanted = [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]
+    names = {normalised(re.match(r"[\w.-]+", line).group()) for line in wanted}
+    assert names - pinned == set()
