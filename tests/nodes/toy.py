@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 
@@ -102,32 +103,37 @@ class Toy:
 
 
 class Caller:
-    """Calls actions and publishes their ends as mission states."""
+    """Calls actions and publishes what comes of them as mission states."""
+
+    GOALS = (
+        ("dock/goal", types.DockGoal("first", "locker-a", False)),
+        ("dock/goal", types.DockGoal("second", "endless", False)),
+        (
+            "hand_over/goal",
+            types.HandOverGoal("third", "o", "p", "locker-a", types.Direction.TO_ROBOT),
+        ),
+    )
 
     def __init__(self):
-        self.begun = False
+        self.to_send = list(self.GOALS)
         self.came = []
 
     def receive(self, topic, value):
         self.came.append((topic, value))
 
     def step(self, stamp_s):
-        outputs = []
-        if not self.begun:
-            self.begun = True
-            outputs += [
-                ("dock/goal", types.DockGoal("first", "locker-a", False)),
-                ("dock/goal", types.DockGoal("second", "endless", False)),
-                ("hand_over/goal", types.HandOverGoal(
-                    "third", "o", "p", "locker-a", types.Direction.TO_ROBOT)),
-            ]  # fmt: skip
+        outputs, self.to_send = self.to_send, []
         for topic, value in self.came:
-            if topic == "dock/feedback" and value.goal_id == "second" and value.progress == 2.0:
-                outputs.append(("dock/cancel", types.TaskCancel("second")))
-            if topic.endswith("/result"):
+            if topic == "dock/feedback":
+                text = value.phase
+                if value.goal_id == "second" and value.progress == 2.0:
+                    outputs.append(("dock/cancel", types.TaskCancel("second")))
+            elif topic.endswith("/result"):
                 text = f"{value.goal_id} {value.outcome.value}: {value.text}"
-                outputs.append(("mission/state", types.MissionState(
-                    stamp_s, value.goal_id, "", topic, text, np.nan)))  # fmt: skip
+            else:
+                continue
+            state = types.MissionState(stamp_s, value.goal_id, "", topic, text, np.nan)
+            outputs.append(("mission/state", state))
         self.came = []
         return outputs
 
@@ -138,6 +144,12 @@ class Caller:
         pass
 
 
+class EndlessCaller(Caller):
+    """Docks without end."""
+
+    GOALS = (("dock/goal", types.DockGoal("endless", "endless", False)),)
+
+
 def build(config, context):
     return Toy(config)
 
@@ -146,8 +158,16 @@ def build_caller(config, context):
     return Caller()
 
 
+def build_endless_caller(config, context):
+    return EndlessCaller()
+
+
 if __name__ == "__main__":
+    from lastmile.nodes import actions
     from lastmile.nodes.hosting import run_spec
 
-    spec = {"toy": SPEC, "caller": CALLER}[sys.argv.pop(1)]
-    sys.exit(run_spec(spec))
+    actions.SERVER_WAIT_S = 4.0
+
+    endless = dataclasses.replace(CALLER, component="toy:build_endless_caller")
+    specs = {"toy": SPEC, "caller": CALLER, "endless_caller": endless}
+    sys.exit(run_spec(specs[sys.argv.pop(1)]))

@@ -8,6 +8,7 @@ dying, restarted) into a TaskResult that says so. Nothing here blocks.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -146,6 +147,7 @@ class TaskClient:
         if goal.goal_id in self._calls:
             self._log.error(f"{self._action.name}: goal {goal.goal_id!r} is under way already")
             return
+        self._now = time.monotonic()
         self._calls[goal.goal_id] = _Call(goal, self._now, self._now)
 
     def cancel(self, cancel: TaskCancel) -> None:
@@ -159,9 +161,9 @@ class TaskClient:
         elif call.handle is not None:
             call.handle.cancel_goal_async()
 
-    def watch(self, monotonic_s: float, stamp_s: float) -> None:
+    def watch(self, stamp_s: float) -> None:
         """Send goals whose server appeared and notice servers that are gone; call it often."""
-        self._now, self._stamp_s = monotonic_s, stamp_s
+        self._now, self._stamp_s = time.monotonic(), stamp_s
         if not self._calls:
             return
         present = self._client.server_is_ready()
@@ -169,7 +171,7 @@ class TaskClient:
             if not call.sent:
                 self._begin(goal_id, call, present)
             elif call.handle is None:
-                if monotonic_s - call.asked_at > SERVER_WAIT_S:
+                if self._now - call.asked_at > SERVER_WAIT_S:
                     self._fail(goal_id, f"no answer to the goal within {SERVER_WAIT_S:g} s")
             else:
                 self._check(goal_id, call, present)

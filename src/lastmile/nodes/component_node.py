@@ -178,7 +178,7 @@ class ComponentNode(LifecycleNode):
                 self._step(stamp_s)
         if monotonic_s >= self._housekeeping_at:
             self._housekeeping_at = monotonic_s + HOUSEKEEPING_S
-            self._keep_house(monotonic_s)
+            self._keep_house()
         if monotonic_s >= self._diagnostics_at:
             self._diagnostics_at = monotonic_s + DIAGNOSTICS_S
             self._diagnose(stamp_s)
@@ -292,11 +292,11 @@ class ComponentNode(LifecycleNode):
 
     # ----------------------------------------------------------------------------- upkeep
 
-    def _keep_house(self, monotonic_s: float) -> None:
+    def _keep_house(self) -> None:
         drain(self._service_executor)
         if self._component is not None:
             for client in self._task_clients.values():
-                client.watch(monotonic_s, self._clock_s or 0.0)
+                client.watch(self._clock_s or 0.0)
 
     def _diagnose(self, stamp_s: float | None) -> None:
         lines = [self._meter.report(self.spec.period_s)]

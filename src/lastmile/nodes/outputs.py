@@ -29,7 +29,7 @@ class Outputs:
         for name in spec.publishes:
             topic = TOPICS[name]
             self._publishers[name] = node.create_lifecycle_publisher(
-                message_class(topic.message), topic.name, profile_of(topic)
+                message_class(topic.message), topic.name, profile_of(topic, publishes=True)
             )
         if "camera/image" in spec.publishes:
             self._publishers[conversions.CAMERA_INFO_TOPIC] = node.create_lifecycle_publisher(
@@ -38,7 +38,9 @@ class Outputs:
         self._views = views_of(spec.name, context)
         for view in self._views:
             for name, (message_type, qos) in view.topics.items():
-                self._publishers[name] = node.create_publisher(message_type, name, profile(qos))
+                self._publishers[name] = node.create_publisher(
+                    message_type, name, profile(qos, publishes=True)
+                )
         for view in self._views:
             self._send(view.start())
 

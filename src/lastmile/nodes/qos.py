@@ -12,12 +12,19 @@ DEPTH_BULKY = 3
 DEPTH = 50
 
 
-def profile(qos: Qos, message: str = "") -> QoSProfile:
-    """Give the profile of a quality of service; big messages get a short queue."""
+def profile(qos: Qos, message: str = "", publishes: bool = False) -> QoSProfile:
+    """
+    Give the profile of a quality of service.
+
+    Big messages get a short queue. Whoever publishes a latched topic keeps the last message for
+    those who come late; a reader's queue is longer, so that a burst of changes comes through.
+
+    """
     latched = qos is Qos.LATCHED
+    depth = DEPTH_BULKY if message in BULKY else DEPTH
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=1 if latched else DEPTH_BULKY if message in BULKY else DEPTH,
+        depth=1 if latched and publishes else depth,
         reliability=(
             ReliabilityPolicy.BEST_EFFORT if qos is Qos.SENSOR else ReliabilityPolicy.RELIABLE
         ),
@@ -25,6 +32,6 @@ def profile(qos: Qos, message: str = "") -> QoSProfile:
     )
 
 
-def profile_of(topic: Topic) -> QoSProfile:
+def profile_of(topic: Topic, publishes: bool = False) -> QoSProfile:
     """Give the profile of a topic of the table."""
-    return profile(topic.qos, topic.message)
+    return profile(topic.qos, topic.message, publishes)
