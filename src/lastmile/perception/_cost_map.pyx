@@ -1,0 +1,225 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Observation and update of the rolling grid; called from cost_map.py only."""
+
+from libc.math cimport floor, sqrt
+
+cdef enum:
+    GROUND = 4
+    OBSTACLE = 5
+
+cdef enum:
+    HIT = 1
+    FREE = 2
+    FLAT = 4
+    MOVING = 8
+    CURB = 16
+    DROP = 32
+
+cdef struct Window:
+    double c, s, x, y
+    double x0, y0, inverse
+    Py_ssize_t rows, columns
+
+
+cdef inline unsigned char* cell_at(unsigned char[:, ::1] seen, const Window *w, double bx,
+                                   double by) noexcept nogil:
+    cdef Py_ssize_t column = <Py_ssize_t>floor((w.c * bx - w.s * by + w.x - w.x0) * w.inverse)
+    cdef Py_ssize_t row = <Py_ssize_t>floor((w.s * bx + w.c * by + w.y - w.y0) * w.inverse)
+    if row < 0 or column < 0 or row >= w.rows or column >= w.columns:
+        return NULL
+    return &seen[row, column]
+
+
+cdef void mark_line(unsigned char[:, ::1] seen, const Window *w, double ax, double ay, double bx,
+                    double by, double margin) noexcept nogil:
+    """Mark free the cells from a to b, the last `margin` metres left out."""
+    cdef double length = sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay)), t
+    cdef Py_ssize_t steps, k
+    cdef unsigned char *cell
+    if length <= margin or length < 1e-6:
+        return
+    steps = <Py_ssize_t>(1.5 * length * w.inverse) + 1
+    for k in range(steps + 1):
+        t = (length - margin) / length * k / steps
+        cell = cell_at(seen, w, ax + t * (bx - ax), ay + t * (by - ay))
+        if cell != NULL:
+            cell[0] |= FREE
+
+
+def observe(
+    const float[:, :, ::1] points,
+    const unsigned char[:, ::1] label,
+    const float[:, ::1] height,
+    const int[:, ::1] cluster,
+    const unsigned char[::1] moving,
+    const double[::1] window,
+    double sensor_height,
+    double clearance_max,
+    double overhang,
+    double flat_range,
+    unsigned char[:, ::1] seen,
+):
+    """Mark what one sweep shows of each cell; see cost_map.py."""
+    cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, last
+    cdef double r, z, x, y, last_r, last_z, passes
+    cdef bint ahead
+    cdef unsigned char *cell
+    cdef Window w
+    w.c = window[0]
+    w.s = window[1]
+    w.x = window[2]
+    w.y = window[3]
+    w.x0 = window[4]
+    w.y0 = window[5]
+    w.inverse = 1.0 / window[6]
+    w.rows = seen.shape[0]
+    w.columns = seen.shape[1]
+    with nogil:
+        for j in range(columns):
+            last = -1
+            last_r = 0.0
+            last_z = 0.0
+            for i in range(rows):
+                if label[i, j] != GROUND and label[i, j] != OBSTACLE:
+                    continue
+                x = points[i, j, 0]
+                y = points[i, j, 1]
+                z = points[i, j, 2]
+                r = points[i, j, 3]
+                if last >= 0 and r > last_r:
+                    # Height at which this ray passes over the last ground: lower things between
+                    # the two would have been hit.
+                    passes = sensor_height + (z - sensor_height) * last_r / r - last_z
+                    if passes <= clearance_max:
+                        mark_line(seen, &w, points[last, j, 0], points[last, j, 1], x, y,
+                                  0.0 if label[i, j] == GROUND else 0.1)
+                cell = cell_at(seen, &w, x, y)
+                if label[i, j] == GROUND:
+                    last = i
+                    last_r = r
+                    last_z = z
+                    if cell != NULL:
+                        cell[0] |= FREE
+                        if r < flat_range:
+                            cell[0] |= FLAT
+                elif height[i, j] < overhang:
+                    last = -1
+                    if cell != NULL:
+                        if cluster[i, j] >= 0 and moving[cluster[i, j]]:
+                            cell[0] |= MOVING
+                        else:
+                            cell[0] |= HIT
+
+
+def mark_edges(const float[:, ::1] edges, const double[::1] window, unsigned char[:, ::1] seen):
+    """Mark curbs and drop-offs."""
+    cdef Py_ssize_t i
+    cdef unsigned char *cell
+    cdef Window w
+    w.c = window[0]
+    w.s = window[1]
+    w.x = window[2]
+    w.y = window[3]
+    w.x0 = window[4]
+    w.y0 = window[5]
+    w.inverse = 1.0 / window[6]
+    w.rows = seen.shape[0]
+    w.columns = seen.shape[1]
+    with nogil:
+        for i in range(edges.shape[0]):
+            cell = cell_at(seen, &w, edges[i, 0], edges[i, 1])
+            if cell != NULL:
+                cell[0] |= CURB if edges[i, 2] < 1.5 else DROP
+
+
+def count_fresh(
+    const float[:, ::1] points,
+    const int[::1] cluster,
+    const unsigned char[:, ::1] occupied,
+    const unsigned char[:, ::1] free,
+    const double[::1] window,
+    int[::1] inside,
+    int[::1] fresh,
+):
+    """Count per cluster the points in known cells, and those on ground that was free all round."""
+    cdef Py_ssize_t i, row, column, a, b
+    cdef int c
+    cdef bint touched
+    cdef double bx, by
+    with nogil:
+        for i in range(points.shape[0]):
+            c = cluster[i]
+            if c < 0:
+                continue
+            bx = points[i, 0]
+            by = points[i, 1]
+            column = <Py_ssize_t>floor(
+                (window[0] * bx - window[1] * by + window[2] - window[4]) / window[6])
+            row = <Py_ssize_t>floor(
+                (window[1] * bx + window[0] * by + window[3] - window[5]) / window[6])
+            if (row < 1 or column < 1 or row >= occupied.shape[0] - 1
+                    or column >= occupied.shape[1] - 1):
+                continue
+            if not free[row, column] and not occupied[row, column]:
+                continue
+            inside[c] += 1
+            touched = False
+            for a in range(row - 1, row + 2):
+                for b in range(column - 1, column + 2):
+                    if occupied[a, b]:
+                        touched = True
+            if not touched:
+                fresh[c] += 1
+
+
+def update(
+    const unsigned char[:, ::1] seen,
+    const double[::1] rules,
+    float now,
+    unsigned char[:, ::1] hits,
+    unsigned char[:, ::1] steps,
+    unsigned char[:, ::1] step_kind,
+    float[:, ::1] known_s,
+    signed char[:, ::1] cells,
+):
+    """Fold one observation into the evidence and write the cells."""
+    cdef Py_ssize_t i, j
+    cdef int hit = <int>rules[0], clear = <int>rules[1], most = <int>rules[2]
+    cdef int occupied_from = <int>rules[3], step_hit = <int>rules[4], step_from = <int>rules[5]
+    cdef float memory = <float>rules[6]
+    cdef int v
+    cdef unsigned char s
+    with nogil:
+        for i in range(seen.shape[0]):
+            for j in range(seen.shape[1]):
+                s = seen[i, j]
+                if s & HIT:
+                    v = hits[i, j] + hit
+                    hits[i, j] = <unsigned char>(most if v > most else v)
+                    known_s[i, j] = now
+                elif s & MOVING:
+                    # The obstacle list has what moves; here it would leave a trail.
+                    hits[i, j] = 0
+                elif s & FREE:
+                    v = hits[i, j] - clear
+                    hits[i, j] = <unsigned char>(0 if v < 0 else v)
+                    known_s[i, j] = now
+                if s & (CURB | DROP):
+                    v = steps[i, j] + step_hit
+                    steps[i, j] = <unsigned char>(most if v > most else v)
+                    if s & DROP:
+                        step_kind[i, j] = 2
+                    elif steps[i, j] <= step_hit or step_kind[i, j] == 0:
+                        step_kind[i, j] = 1
+                elif s & FLAT and steps[i, j] > 0:
+                    steps[i, j] -= 1
+                if known_s[i, j] < now - memory:
+                    hits[i, j] = 0
+                if hits[i, j] >= occupied_from:
+                    cells[i, j] = 100
+                elif steps[i, j] >= step_from:
+                    cells[i, j] = 80 if step_kind[i, j] == 2 else 70
+                elif known_s[i, j] >= now - memory:
+                    cells[i, j] = 0
+                else:
+                    cells[i, j] = -1

@@ -1,0 +1,174 @@
+"""
+Obstacle points joined to things.
+
+Neighbours in the range image whose planar gap is small for their distance are one thing
+(union-find); pieces that meet in bird's eye view, such as legs and trunk or what lidar and depth
+sensor see of one thing, are joined then.
+
+What the planner gets, twice: the cost map holds every obstacle point, walls included. The obstacle
+list holds compact things only (people, poles, bins, bicycles, cars), because the convex outline of
+a wall would cover free ground and its centre would wander along it. Long, tall and hollow things
+are `structure` and stay out of the list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lastmile.perception import _clusters
+from lastmile.perception.config import ClusterConfig
+from lastmile.perception.ground import Terrain
+from lastmile.perception.sweep import Sweep
+
+GRID_HALF_M = 40.0
+ROW_GAP_PER_M = 0.03
+"""Neighbouring rows meet leaning surfaces (bonnets, backs) farther apart the farther they are."""
+SLANT_SLACK_M, SLANT_SLACK_PER_M = 0.06, 0.008
+"""How well a return must lie on the line through two others to be of the same slanted surface."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """
+    One thing seen in one scan, in base.
+
+    `outline` (K, 2) is convex and counter-clockwise; `length_m`, `width_m` and `yaw` are those of
+    its smallest box about `centre`. `mean` (2,) is the mean of its points, steadier than the
+    centre for small things. `structure` says that it is long, tall or hollow.
+    """
+
+    index: int
+    centre: np.ndarray
+    mean: np.ndarray
+    outline: np.ndarray
+    length_m: float
+    width_m: float
+    yaw: float
+    height_m: float
+    points: int
+    structure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """
+    The points of all sweeps of one instant, flat, and the things among them.
+
+    `points` is float32 (N, 4), `label` uint8 (N,), `height` float32 (N,); `cluster` int32 (N,) is
+    the index of the thing or -1.
+    """
+
+    points: np.ndarray
+    label: np.ndarray
+    height: np.ndarray
+    cluster: np.ndarray
+    things: tuple[Thing, ...]
+
+
+def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> Clusters:
+    """Join the obstacle points of all sweeps of one instant to things."""
+    points = np.concatenate([sweep.points.reshape(-1, 4) for sweep, _ in pairs])
+    label = np.concatenate([terrain.label.ravel() for _, terrain in pairs])
+    height = np.concatenate([terrain.height.ravel() for _, terrain in pairs])
+    parent = np.arange(len(points), dtype=np.int32)
+    offset = 0
+    for sweep, terrain in pairs:
+        step = 2.0 * np.pi / sweep.label.shape[1] if sweep.wraps else 0.0
+        _clusters.link_neighbours(
+            sweep.points,
+            terrain.label,
+            sweep.wraps,
+            config.gap_m,
+            config.gap_steps * step,
+            ROW_GAP_PER_M if sweep.wraps else 0.0,
+            config.slant_gap_m,
+            SLANT_SLACK_M,
+            SLANT_SLACK_PER_M,
+            offset,
+            parent,
+        )
+        offset += sweep.label.size
+    cells = int(np.ceil(2.0 * GRID_HALF_M / config.merge_cell_m))
+    owner = np.full((cells, cells), -1, np.int32)
+    _clusters.join_in_plane(points, label, config.merge_cell_m, owner, parent)
+    cluster = np.empty(len(points), np.int32)
+    size = np.empty(len(points), np.int32)
+    count = _clusters.number_clusters(label, parent, config.points_min, cluster, size)
+    start = np.empty(count + 1, np.int32)
+    order = np.empty(len(points), np.int32)
+    _clusters.order_by_cluster(cluster, start, order)
+    origin = pairs[0][0].origin[:2]
+    things = []
+    for i in range(count):
+        members = order[start[i] : start[i + 1]]
+        top = float(height[members].max())
+        if top >= config.height_min_m:
+            things.append(_describe(i, points[members, :2], top, origin, config))
+    return Clusters(points, label, height, cluster, tuple(things))
+
+
+def _describe(
+    index: int, xy: np.ndarray, height_m: float, origin: np.ndarray, config: ClusterConfig
+) -> Thing:
+    """Outline, box and class of shape of one cluster."""
+    xy = np.ascontiguousarray(xy)
+    outline = cv2.convexHull(xy, clockwise=False).reshape(-1, 2).astype(float)
+    if len(outline) < 3:
+        outline = _thicken(outline)
+    (cx, cy), (length, width), degrees = cv2.minAreaRect(outline.astype(np.float32))
+    yaw = np.deg2rad(degrees)
+    if width > length:
+        length, width, yaw = width, length, yaw + 0.5 * np.pi
+    structure = length > config.compact_max_m or (
+        length > config.tall_max_m
+        and (height_m > config.tall_m or _hollow(xy, outline, origin) > config.hollow_m)
+    )
+    return Thing(
+        index,
+        np.array([cx, cy]),
+        xy.mean(axis=0, dtype=float),
+        outline,
+        length,
+        width,
+        yaw,
+        height_m,
+        len(xy),
+        structure,
+    )
+
+
+def _thicken(line: np.ndarray) -> np.ndarray:
+    """Give points in a row an outline with an area: 2 cm to each side."""
+    a, b = line[0], line[-1]
+    d = b - a
+    norm = float(np.hypot(*d))
+    d = d / norm if norm > 1e-6 else np.array([1.0, 0.0])
+    n = np.array([-d[1], d[0]])
+    e = 0.02
+    return np.array([a - e * d - e * n, b + e * d - e * n, b + e * d + e * n, a - e * d + e * n])
+
+
+def _hollow(xy: np.ndarray, outline: np.ndarray, origin: np.ndarray) -> float:
+    """
+    Depth of the empty space between a convex outline and the points, seen from the sensor.
+
+    A car's points lie on the near side of its outline; those of an inner corner of a wall lie
+    deep in it. The 80 % quantile over the points of the way from entering the outline to the
+    point [m].
+    """
+    step = max(1, len(xy) // 100)
+    rays = xy[::step].astype(float) - origin
+    a = outline - origin
+    edge = np.roll(a, -1, axis=0) - a
+    normal = np.stack([edge[:, 1], -edge[:, 0]], axis=1)
+    facing = (normal * a).sum(axis=1) < 0.0
+    if not facing.any():
+        return 0.0
+    a, normal = a[facing], normal[facing]
+    speed = rays @ normal.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        enter = np.where(speed < 0.0, (normal * a).sum(axis=1) / speed, 0.0).max(axis=1)
+    return float(np.quantile((1.0 - np.clip(enter, 0.0, 1.0)) * np.hypot(*rays.T), 0.8))

@@ -1,0 +1,199 @@
+"""
+The node `perception`: lidar, depth and odometry in, obstacles and cost map out.
+
+Nothing is published for a scan that cannot be trusted; the planner and the gate then see their
+inputs grow old and stop the robot. Why is told in `diagnose`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any
+
+import numpy as np
+
+from lastmile.perception.config import PerceptionConfig
+from lastmile.perception.pipeline import Pipeline, Scan
+from lastmile.perception.sweep import ScanError, check_depth, check_lidar, odometry_between
+from lastmile.types import Diagnostic, DiagnosticLevel, OdometryEstimate, PointGrid
+
+FUTURE_MAX_S = 0.1
+"""Stamps farther ahead of the time of work than this are wrong."""
+ODOMETRY_KEPT = 200
+SILENT_S = 0.35
+"""Without a good scan for this long the node is in error."""
+
+
+def build(config: PerceptionConfig, context: Any) -> PerceptionComponent:
+    """Make the component of the node `perception`."""
+    return PerceptionComponent(config, context.robot)
+
+
+class PerceptionComponent:
+    """Checks inputs, brings them together in time, and runs the pipeline."""
+
+    def __init__(self, config: PerceptionConfig, robot: Any):
+        self.config = config
+        self.pipeline = Pipeline(config, robot)
+        self.scan: Scan | None = None
+        """The stages of the last scan, for pictures."""
+        self._frames = {
+            "depth/front/points": config.input.depth_front_frame,
+            "depth/rear/points": config.input.depth_rear_frame,
+        }
+        for frame in (config.input.lidar_frame, *self._frames.values()):
+            robot.mount(frame)
+        self._odometry: deque[OdometryEstimate] = deque(maxlen=ODOMETRY_KEPT)
+        self._waiting: PointGrid | None = None
+        self._depths: dict[str, PointGrid] = {}
+        self._last_s = -np.inf
+        self._map_s = -np.inf
+        self._refused: Counter[str] = Counter()
+        self._reason = "no scan came yet"
+        self._depth_reason = dict.fromkeys(self._frames, "no image came yet")
+        self._scans = 0
+
+    def receive(self, topic: str, value: Any) -> None:
+        """Take a value; `step` works on it."""
+        if topic == "lidar/points":
+            self._waiting = value
+        elif topic == "odometry":
+            self._take_odometry(value)
+        elif topic in self._frames:
+            self._take_depth(topic, value)
+        else:
+            raise ValueError(f"perception does not read topic {topic!r}")
+
+    def step(self, stamp_s: float) -> list[tuple[str, Any]]:
+        """Work on the lidar turn that waits, if any."""
+        grid, self._waiting = self._waiting, None
+        if grid is None:
+            return []
+        try:
+            self._check_stamp(grid, stamp_s)
+            check_lidar(grid, self.config.input)
+            pose, twist = self._pose_at(grid.stamp_s)
+        except ScanError as error:
+            self._refuse("lidar/points", str(error))
+            return []
+        self.scan = self.pipeline.update(grid, self._depths_at(grid.stamp_s), pose, twist)
+        self._last_s = grid.stamp_s
+        self._scans += 1
+        self._reason = ""
+        out: list[tuple[str, Any]] = [("obstacles", self.pipeline.obstacles(grid.stamp_s))]
+        # Half a scan of slack, or jitter of the stamps would halve the rate.
+        if grid.stamp_s - self._map_s > self.config.cost_map.period_s - 0.05:
+            self._map_s = grid.stamp_s
+            out.append(("cost_map", self.pipeline.cost_map.read(grid.stamp_s)))
+        return out
+
+    def diagnose(self, stamp_s: float) -> list[Diagnostic]:
+        """Tell whether scans are worked on, and what was refused and why."""
+        tracks = self.pipeline.tracker.tracks
+        values = {
+            "scans": str(self._scans),
+            "tracks": str(len(tracks)),
+            "tracks_confirmed": str(sum(t.confirmed for t in tracks)),
+            **{f"refused {topic}": str(n) for topic, n in sorted(self._refused.items())},
+        }
+        if stamp_s - self._last_s > SILENT_S:
+            reason = self._reason or f"no scan since {self._last_s:.2f} s"
+            scan = Diagnostic("perception/scan", DiagnosticLevel.ERROR, reason, values)
+        elif self._reason:
+            scan = Diagnostic("perception/scan", DiagnosticLevel.WARN, self._reason, values)
+        else:
+            scan = Diagnostic("perception/scan", DiagnosticLevel.OK, "scans are used", values)
+        return [scan, *(self._diagnose_depth(topic, stamp_s) for topic in self._frames)]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _diagnose_depth(self, topic: str, stamp_s: float) -> Diagnostic:
+        name = f"perception/{topic.removesuffix('/points')}"
+        grid = self._depths.get(topic)
+        if self._depth_reason[topic]:
+            return Diagnostic(name, DiagnosticLevel.WARN, self._depth_reason[topic])
+        if stamp_s - grid.stamp_s > SILENT_S:
+            return Diagnostic(
+                name, DiagnosticLevel.WARN, f"last image is of {grid.stamp_s:.2f} s, too old"
+            )
+        return Diagnostic(name, DiagnosticLevel.OK, "images are used")
+
+    def _take_odometry(self, value: OdometryEstimate) -> None:
+        numbers = np.concatenate(
+            [[value.stamp_s], np.ravel(value.pose_odom_base), np.ravel(value.twist_base)]
+        )
+        if numbers.shape != (6,) or not np.isfinite(numbers).all():
+            self._refuse("odometry", f"odometry {numbers} must be six finite numbers")
+        elif self._odometry and value.stamp_s <= self._odometry[-1].stamp_s:
+            self._refuse(
+                "odometry",
+                f"odometry of {value.stamp_s:.3f} s came after that of "
+                f"{self._odometry[-1].stamp_s:.3f} s; stamps must rise",
+            )
+        else:
+            self._odometry.append(value)
+
+    def _take_depth(self, topic: str, grid: PointGrid) -> None:
+        try:
+            if not np.isfinite(grid.stamp_s):
+                raise ScanError(f"depth image has stamp {grid.stamp_s}, it must be finite")
+            check_depth(grid, self._frames[topic])
+        except ScanError as error:
+            self._refused[topic] += 1
+            self._depth_reason[topic] = str(error)
+        else:
+            self._depths[topic] = grid
+            self._depth_reason[topic] = ""
+
+    def _check_stamp(self, grid: PointGrid, stamp_s: float) -> None:
+        if not np.isfinite(grid.stamp_s):
+            raise ScanError(f"lidar turn has stamp {grid.stamp_s}, it must be finite")
+        if grid.stamp_s <= self._last_s:
+            raise ScanError(
+                f"lidar turn of {grid.stamp_s:.3f} s came after that of {self._last_s:.3f} s; "
+                "stamps must rise"
+            )
+        age = stamp_s - grid.stamp_s
+        if age > self.config.input.age_max_s:
+            raise ScanError(
+                f"lidar turn is {age:.3f} s old, at most {self.config.input.age_max_s:g} s allowed"
+            )
+        if age < -FUTURE_MAX_S:
+            raise ScanError(
+                f"lidar turn is {-age:.3f} s ahead of the clock, at most {FUTURE_MAX_S:g} s allowed"
+            )
+
+    def _pose_at(self, stamp_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """Pose of base in odom and twist at a scan's stamp."""
+        before = after = None
+        for estimate in reversed(self._odometry):
+            if estimate.stamp_s <= stamp_s:
+                before = estimate
+                break
+            after = estimate
+        gap_max = self.config.input.odometry_gap_max_s
+        if before is not None and stamp_s - before.stamp_s > gap_max:
+            before = None
+        if after is not None and after.stamp_s - stamp_s > gap_max:
+            after = None
+        if before is None and after is None:
+            newest = "none came yet"
+            if self._odometry:
+                newest = f"the newest is of {self._odometry[-1].stamp_s:.3f} s"
+            raise ScanError(
+                f"no odometry within {gap_max:g} s of the scan of {stamp_s:.3f} s; {newest}"
+            )
+        return odometry_between(before, after, stamp_s)
+
+    def _depths_at(self, stamp_s: float) -> list[PointGrid]:
+        gap_max = self.config.input.depth_gap_max_s
+        return [
+            self._depths[topic]
+            for topic in self._frames
+            if topic in self._depths and abs(self._depths[topic].stamp_s - stamp_s) <= gap_max
+        ]
+
+    def _refuse(self, topic: str, reason: str) -> None:
+        self._refused[topic] += 1
+        self._reason = reason

@@ -1,0 +1,194 @@
+"""
+Rolling grid in odom: what the sensors know of the ground around the robot.
+
+A cell is FREE only when ground was seen in it, or between two returns of one column whose rays
+pass it low; everything else stays UNKNOWN. Obstacle returns count up, free ground counts down, so
+that a cell clears two scans after the thing went. Things known to move are not entered at all,
+since the obstacle list has them with their predicted paths: they leave no trail. Curbs and
+drop-offs need two sightings and go only when near ground was often seen without them. Low things
+(under about 0.2 m) between two far rings are seen only when the robot comes nearer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lastmile.geometry import se2
+from lastmile.perception import _cost_map
+from lastmile.perception.clusters import Clusters
+from lastmile.perception.config import CostMapConfig
+from lastmile.perception.ground import Terrain
+from lastmile.perception.sweep import Sweep
+from lastmile.types import Cell, LocalCostMap
+
+LONG_AGO_S = -1e6
+
+
+class CostMap:
+    """
+    The grid and its evidence.
+
+    Times are kept against the first stamp, in float32, which is exact to 4 ms within 9 hours.
+    """
+
+    def __init__(self, config: CostMapConfig, footprint: np.ndarray):
+        self.config = config
+        self._footprint = footprint
+        n = round(config.size_m / config.resolution_m)
+        self._shape = (n, n)
+        self._corner: np.ndarray | None = None
+        """Index of cell (0, 0) on the endless grid of odom: column, row."""
+        self._hits = np.zeros(self._shape, np.uint8)
+        self._steps = np.zeros(self._shape, np.uint8)
+        self._step_kind = np.zeros(self._shape, np.uint8)
+        self._known_s = np.full(self._shape, LONG_AGO_S, np.float32)
+        self._cells = np.full(self._shape, Cell.UNKNOWN, np.int8)
+        self._start_s = 0.0
+        self._now_s = np.float32(0.0)
+
+    def move_to(self, pose_odom_base: np.ndarray, stamp_s: float) -> None:
+        """Roll the window so that the robot stands in its middle."""
+        n = self._shape[0]
+        corner = np.floor(pose_odom_base[:2] / self.config.resolution_m).astype(int) - n // 2
+        if self._corner is None:
+            self._corner = corner
+            self._start_s = stamp_s
+        shift = corner - self._corner
+        self._corner = corner
+        self._now_s = np.float32(stamp_s - self._start_s)
+        if shift.any():
+            for grid, empty in (
+                (self._hits, 0),
+                (self._steps, 0),
+                (self._step_kind, 0),
+                (self._known_s, LONG_AGO_S),
+                (self._cells, Cell.UNKNOWN),
+            ):
+                _roll(grid, int(shift[1]), int(shift[0]), empty)
+
+    def freshness(self, clusters: Clusters, pose_odom_base: np.ndarray) -> np.ndarray:
+        """
+        Tell for each thing how much of it stands where the ground was free before.
+
+        Only a thing that moved can do so: things that come into view stand where nothing was
+        known. Call after `move_to`, before `update`.
+
+        Returns
+        -------
+        ndarray, shape (C,)
+            Share of points by cluster number; NaN where less than half of them lie on known cells.
+
+        """
+        count = int(clusters.cluster.max(initial=-1)) + 1
+        inside, fresh = np.zeros(count, np.int32), np.zeros(count, np.int32)
+        total = np.bincount(clusters.cluster[clusters.cluster >= 0], minlength=count)
+        occupied = self._hits > 0
+        free = ~occupied & (self._known_s > self._now_s - np.float32(2.0))
+        _cost_map.count_fresh(
+            clusters.points,
+            clusters.cluster,
+            occupied.view(np.uint8),
+            free.view(np.uint8),
+            self._window(pose_odom_base),
+            inside,
+            fresh,
+        )
+        return np.where(2 * inside >= np.maximum(total, 1), fresh / np.maximum(inside, 1), np.nan)
+
+    def update(
+        self,
+        pairs: list[tuple[Sweep, Terrain]],
+        clusters: Clusters,
+        moving: np.ndarray,
+        pose_odom_base: np.ndarray,
+    ) -> None:
+        """
+        Fold the sweeps of one instant in.
+
+        `moving` is bool by cluster number. Call `move_to` before.
+        """
+        seen = np.zeros(self._shape, np.uint8)
+        window = self._window(pose_odom_base)
+        moving = np.ascontiguousarray(moving, np.uint8)
+        offset = 0
+        for sweep, terrain in pairs:
+            shape, size = sweep.label.shape, sweep.label.size
+            _cost_map.observe(
+                sweep.points,
+                terrain.label,
+                terrain.height,
+                clusters.cluster[offset : offset + size].reshape(shape),
+                moving,
+                window,
+                float(sweep.origin[2]),
+                self.config.clearance_max_m,
+                self.config.overhang_m,
+                self.config.step_clear_m,
+                seen,
+            )
+            _cost_map.mark_edges(terrain.edges, window, seen)
+            offset += size
+        self._stand(pose_odom_base, seen)
+        c = self.config
+        _cost_map.update(
+            seen,
+            np.array([c.hit, c.clear, c.evidence_max, c.occupied_from, c.step_hit, c.step_from,
+                      c.memory_s], float),
+            self._now_s,
+            self._hits,
+            self._steps,
+            self._step_kind,
+            self._known_s,
+            self._cells,
+        )  # fmt: skip
+
+    def seen_free(self, points_odom: np.ndarray) -> np.ndarray:
+        """Tell for points (N, 2) in odom whether the last update saw free ground there."""
+        points = np.asarray(points_odom, float).reshape(-1, 2)
+        column, row = (np.floor(points / self.config.resolution_m).astype(int) - self._corner).T
+        inside = (row >= 0) & (column >= 0) & (row < self._shape[0]) & (column < self._shape[1])
+        row, column = row * inside, column * inside
+        return inside & (self._known_s[row, column] == self._now_s) & (self._hits[row, column] == 0)
+
+    def read(self, stamp_s: float) -> LocalCostMap:
+        """Give the map as it is published."""
+        return LocalCostMap(
+            stamp_s,
+            self._corner * self.config.resolution_m,
+            self.config.resolution_m,
+            self._cells.copy(),
+        )
+
+    def _stand(self, pose_odom_base: np.ndarray, seen: np.ndarray) -> None:
+        """Note the ground under the robot as free: it stands there."""
+        resolution = self.config.resolution_m
+        outline = se2.transform(pose_odom_base, self._footprint)
+        low = np.floor(outline.min(axis=0) / resolution).astype(int)
+        high = np.ceil(outline.max(axis=0) / resolution).astype(int)
+        columns, rows = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
+        centres = (np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) * resolution
+        local = se2.transform(se2.invert(pose_odom_base), centres)
+        under = (local > self._footprint.min(axis=0)) & (local < self._footprint.max(axis=0))
+        column, row = (
+            np.stack([columns.ravel(), rows.ravel()], axis=1)[under.all(axis=1)] - self._corner
+        ).T
+        seen[row, column] |= 2
+
+    def _window(self, pose_odom_base: np.ndarray) -> np.ndarray:
+        """Cosine, sine, x, y of the base; x, y of the corner; cell size: as the kernels read it."""
+        x, y, yaw = (float(v) for v in pose_odom_base)
+        resolution = self.config.resolution_m
+        cx, cy = self._corner * resolution
+        return np.array([np.cos(yaw), np.sin(yaw), x, y, cx, cy, resolution])
+
+
+def _roll(grid: np.ndarray, rows: int, columns: int, empty) -> None:
+    """Move the content of a grid by whole cells towards its corner, filling with `empty`."""
+    n, m = grid.shape
+    old = grid.copy()
+    grid[...] = empty
+    if abs(rows) >= n or abs(columns) >= m:
+        return
+    grid[max(0, -rows) : n - max(0, rows), max(0, -columns) : m - max(0, columns)] = old[
+        max(0, rows) : n - max(0, -rows), max(0, columns) : m - max(0, -columns)
+    ]

@@ -1,0 +1,134 @@
+"""One scan through the whole room: sweeps, ground, things, tracks, cost map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile.perception.clusters import Clusters, find_clusters
+from lastmile.perception.config import PerceptionConfig
+from lastmile.perception.cost_map import CostMap
+from lastmile.perception.ground import Terrain, find_ground
+from lastmile.perception.prediction import predict_paths
+from lastmile.perception.sweep import Sweep, make_sweep
+from lastmile.perception.tracker import Tracker, to_detections
+from lastmile.types import Obstacle, ObstacleArray, PointGrid
+
+LIDAR_MISSING_RANGE_M = 7.0
+DEPTH_MISSING_RANGE_M = 1.3
+"""Rows that meet level ground nearer than this tell of drop-offs by missing returns."""
+STRUCTURE_FRESH_MIN = 0.2
+STRUCTURE_MOVING_MAX_M = 14.0
+"""Structure shorter than this that covers so much free ground is a bus, not a wall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The stages of one scan, for pictures and tests."""
+
+    pose_odom_base: np.ndarray
+    pairs: list[tuple[Sweep, Terrain]]
+    clusters: Clusters
+    moving: np.ndarray
+    """bool by cluster number."""
+
+
+class Pipeline:
+    """State of the room between scans: the tracks and the grid."""
+
+    def __init__(self, config: PerceptionConfig, robot):
+        self.config = config
+        self.robot = robot
+        self.tracker = Tracker(config.tracker)
+        self.cost_map = CostMap(config.cost_map, robot.footprint)
+
+    def update(
+        self,
+        lidar: PointGrid,
+        depths: list[PointGrid],
+        pose_odom_base: np.ndarray,
+        twist_base: np.ndarray,
+    ) -> Scan:
+        """
+        Take one lidar turn and the depth images that go with it, all checked.
+
+        `pose_odom_base` holds at the turn's stamp; depth images are carried to it by the twist.
+        """
+        pairs = [self._terrain(lidar, twist_base, True)]
+        pairs += [
+            self._terrain(_restamped(grid, lidar.stamp_s), twist_base, False) for grid in depths
+        ]
+        clusters = find_clusters(pairs, self.config.clusters)
+        self.cost_map.move_to(pose_odom_base, lidar.stamp_s)
+        fresh = self.cost_map.freshness(clusters, pose_odom_base)
+        detections = to_detections(self._trackable(clusters, fresh), fresh, pose_odom_base)
+        self.tracker.update(lidar.stamp_s, detections, self.cost_map.seen_free)
+        moving = np.zeros(len(fresh), bool)
+        for track, moves in zip(self.tracker.tracks, self.tracker.moving_mask(), strict=True):
+            if moves and track.thing >= 0:
+                moving[track.thing] = True
+        self.cost_map.update(pairs, clusters, moving, pose_odom_base)
+        return Scan(pose_odom_base, pairs, clusters, moving)
+
+    def obstacles(self, stamp_s: float) -> ObstacleArray:
+        """Give all confirmed tracks with their predicted paths."""
+        tracker = self.tracker
+        index = np.array([i for i, t in enumerate(tracker.tracks) if t.confirmed], int)
+        if index.size == 0:
+            return ObstacleArray(stamp_s, ())
+        position = tracker.positions()[index]
+        velocity = tracker.velocities()[index]
+        covariance = tracker.covariances()[index]
+        paths, sigmas = predict_paths(position, velocity, covariance, self.config.prediction)
+        return ObstacleArray(
+            stamp_s,
+            tuple(
+                Obstacle(
+                    id=tracker.tracks[i].id,
+                    kind=tracker.kind(i),
+                    position=position[k],
+                    velocity=velocity[k],
+                    covariance=covariance[k],
+                    footprint=tracker.tracks[i].outline + position[k],
+                    height_m=tracker.tracks[i].height_m,
+                    age_s=stamp_s - tracker.tracks[i].first_s,
+                    observed=tracker.tracks[i].thing >= 0,
+                    predicted_path=paths[k],
+                    predicted_sigma=sigmas[k],
+                    prediction_dt_s=self.config.prediction.step_s,
+                )
+                for k, i in enumerate(index)
+            ),
+        )
+
+    def _terrain(self, grid: PointGrid, twist_base, lidar: bool) -> tuple[Sweep, Terrain]:
+        sweep = make_sweep(
+            grid,
+            self.robot.mount(grid.frame_id),
+            twist_base,
+            self.robot.footprint,
+            self.config.input,
+            wraps=lidar,
+        )
+        missing = LIDAR_MISSING_RANGE_M if lidar else DEPTH_MISSING_RANGE_M
+        return sweep, find_ground(sweep, self.config.ground, missing)
+
+    def _trackable(self, clusters: Clusters, fresh: np.ndarray) -> list:
+        """Compact things, and structure that moves."""
+        range_max = self.config.tracker.range_max_m
+        return [
+            t
+            for t in clusters.things
+            if (
+                not t.structure
+                or (fresh[t.index] > STRUCTURE_FRESH_MIN and t.length_m < STRUCTURE_MOVING_MAX_M)
+            )
+            and np.hypot(*t.mean) < range_max
+        ]
+
+
+def _restamped(grid: PointGrid, stamp_s: float) -> PointGrid:
+    """Write a grid with its offsets against another stamp."""
+    offset_s = np.asarray(grid.offset_s, float) + (grid.stamp_s - stamp_s)
+    return PointGrid(stamp_s, grid.frame_id, grid.points, grid.intensity, offset_s)

@@ -1,0 +1,295 @@
+"""
+Things followed over time in odom, so that the robot's own motion is out of it.
+
+Each scan: carry all tracks on, associate detections by a gated optimal assignment, correct, begin
+and end tracks. Whether a thing moves is decided by two motion models and by whether it covers
+ground that was free before (see `CostMap.freshness`); what stands has a velocity of zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from lastmile.geometry import se2
+from lastmile.perception import motion_models
+from lastmile.perception.clusters import Thing
+from lastmile.perception.config import TrackerConfig
+from lastmile.types import ObstacleKind
+
+SMALL_M = 1.2
+"""Things up to this size are measured by the mean of their points, longer ones by their box."""
+ROAD_SPEED_SIGMA_MPS = 8.0
+"""First deviation of the speed of long or distant things, which may be traffic."""
+FAR_M = 15.0
+FRESH_STANDING = 0.1
+"""Freshness that noise alone gives to standing things."""
+VISIBLE_MISSES_MAX = 4
+"""A track is dropped after so many scans that saw free ground at its centre."""
+NO_COST = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """
+    Things of one scan in odom, as arrays of N rows.
+
+    `fresh` is the share that stands on ground that was free before, NaN where unknown; `range_m`
+    the distance from the robot. `outline` holds one polygon (K, 2) each, in odom. `thing` is the
+    number of the cluster.
+    """
+
+    position: np.ndarray
+    length_m: np.ndarray
+    width_m: np.ndarray
+    height_m: np.ndarray
+    range_m: np.ndarray
+    fresh: np.ndarray
+    outline: list[np.ndarray]
+    thing: np.ndarray
+
+
+@dataclass(slots=True)
+class Track:
+    """What is kept of one thing besides its motion."""
+
+    id: int
+    first_s: float
+    seen_s: float
+    hits: int
+    length_m: float
+    width_m: float
+    height_m: float
+    outline: np.ndarray
+    """(K, 2) about the track's position when last seen, in odom axes."""
+    thing: int
+    """Cluster in the last scan, -1 when not seen in it."""
+    range_m: float
+    confirmed: bool = False
+    visible_misses: int = 0
+    moved_s: float = -1e9
+    """Last time that it was taken to move."""
+    top_speed_mps: float = 0.0
+
+
+def to_detections(things: list[Thing], fresh: np.ndarray, pose_odom_base: np.ndarray) -> Detections:
+    """Bring things from base to odom."""
+    position = np.array(
+        [t.mean if t.length_m < SMALL_M else t.centre for t in things], float
+    ).reshape(-1, 2)
+    return Detections(
+        se2.transform(pose_odom_base, position),
+        np.array([t.length_m for t in things]),
+        np.array([t.width_m for t in things]),
+        np.array([t.height_m for t in things]),
+        np.hypot(position[:, 0], position[:, 1]),
+        np.array([fresh[t.index] for t in things], float),
+        [se2.transform(pose_odom_base, t.outline) for t in things],
+        np.array([t.index for t in things], int),
+    )
+
+
+class Tracker:
+    """All tracks; `update` takes one scan's detections."""
+
+    def __init__(self, config: TrackerConfig):
+        self.config = config
+        self.tracks: list[Track] = []
+        self.stamp_s: float | None = None
+        self._state = motion_models.start(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+        self._next_id = 1
+
+    def update(self, stamp_s: float, detections: Detections, seen_free) -> None:
+        """
+        Take the detections of a scan.
+
+        Parameters
+        ----------
+        stamp_s : float
+            Later than that of the call before.
+        detections : Detections
+            In odom.
+        seen_free : callable
+            Takes points (N, 2) in odom, tells which lie on ground that was just seen free.
+
+        """
+        if self.stamp_s is not None:
+            self._state = motion_models.predict(self._state, stamp_s - self.stamp_s, self.config)
+        self.stamp_s = stamp_s
+        sigma = self._sigma(detections)
+        rows, columns = self._associate(detections, sigma)
+        self._correct(rows, columns, detections, sigma)
+        self._miss(np.setdiff1d(np.arange(len(self.tracks)), rows), seen_free)
+        self._end()
+        self._begin(np.setdiff1d(np.arange(len(detections.thing)), columns), detections, sigma)
+        self._judge()
+
+    def moving_mask(self) -> np.ndarray:
+        """Tell for all tracks whether they are taken to move."""
+        speed = np.hypot(self._state.moving[:, 2], self._state.moving[:, 3])
+        variance = 0.5 * (self._state.moving_P[:, 2, 2] + self._state.moving_P[:, 3, 3])
+        return (
+            (self._state.p_moving > self.config.moving_probability)
+            & (speed > self.config.speed_min_mps)
+            & (speed > 2.0 * np.sqrt(variance))
+        )
+
+    def positions(self) -> np.ndarray:
+        """Centres (N, 2) in odom by the likelier model."""
+        return np.where(
+            self.moving_mask()[:, None], self._state.moving[:, :2], self._state.standing
+        )
+
+    def velocities(self) -> np.ndarray:
+        """Velocities (N, 2), zero for what stands."""
+        return np.where(self.moving_mask()[:, None], self._state.moving[:, 2:], 0.0)
+
+    def covariances(self) -> np.ndarray:
+        """Covariances (N, 4, 4) of x, y, vx, vy by the likelier model."""
+        moving = self.moving_mask()
+        P = self._state.moving_P.copy()
+        P[~moving] = 0.0
+        P[~moving, :2, :2] = self._state.standing_P[~moving]
+        P[~moving, 2, 2] = P[~moving, 3, 3] = self.config.static_drift_mps**2
+        return P
+
+    def kind(self, i: int) -> ObstacleKind:
+        """Judge a track by size, speed and history."""
+        track, config = self.tracks[i], self.config
+        moved = track.moved_s > -1e8
+        size = track.length_m
+        if size < SMALL_M and track.height_m > 0.7:
+            if track.top_speed_mps > 3.2:
+                return ObstacleKind.CYCLIST
+            if moved or self.stamp_s - track.first_s < config.static_after_s:
+                slim_pole = track.width_m < 0.2 and track.height_m > 2.0
+                return ObstacleKind.UNKNOWN if slim_pole and not moved else ObstacleKind.PERSON
+        elif SMALL_M <= size < 2.4 and moved and track.top_speed_mps > 1.8:
+            return ObstacleKind.CYCLIST
+        elif size >= 2.4 and track.height_m > 0.7 and (moved or size > 3.2):
+            return ObstacleKind.VEHICLE
+        if self.stamp_s - max(track.first_s, track.moved_s) > config.static_after_s:
+            return ObstacleKind.STATIC
+        return ObstacleKind.UNKNOWN
+
+    def _sigma(self, detections: Detections) -> np.ndarray:
+        c = self.config
+        return (
+            c.position_sigma_m
+            + c.extent_sigma * np.maximum(detections.length_m - 0.5, 0.0)
+            + c.range_sigma * detections.range_m
+        )
+
+    def _associate(self, detections: Detections, sigma: np.ndarray):
+        """Optimal assignment of detections (columns) to tracks (rows) within gates."""
+        n, m = len(self.tracks), len(detections.thing)
+        if n == 0 or m == 0:
+            return np.zeros(0, int), np.zeros(0, int)
+        size = np.array([t.length_m for t in self.tracks])
+        best = np.full((n, m), np.inf)
+        nearest = np.full((n, m), np.inf)
+        for x, P in (
+            (self._state.moving[:, :2], self._state.moving_P[:, :2, :2]),
+            (self._state.standing, self._state.standing_P),
+        ):
+            # Scalar spread: gates are round, which no thing minds and which is quick.
+            variance = 0.5 * (P[:, 0, 0] + P[:, 1, 1])
+            distance2 = ((x[:, None, :] - detections.position[None]) ** 2).sum(axis=-1)
+            best = np.minimum(best, distance2 / (variance[:, None] + sigma[None] ** 2))
+            nearest = np.minimum(nearest, distance2)
+        allowed = (best < self.config.gate_sigma**2) | (nearest < self.config.gate_min_m**2)
+        unlike = np.log((size[:, None] + 0.3) / (detections.length_m[None] + 0.3)) ** 2
+        allowed &= unlike < 3.0
+        cost = np.where(allowed, np.minimum(best, 50.0) + 2.0 * unlike, NO_COST)
+        rows, columns = linear_sum_assignment(cost)
+        good = cost[rows, columns] < NO_COST
+        return rows[good], columns[good]
+
+    def _correct(self, rows, columns, detections: Detections, sigma: np.ndarray) -> None:
+        if rows.size == 0:
+            return
+        fresh = detections.fresh[columns]
+        evidence = np.where(
+            np.isnan(fresh), 0.0, self.config.fresh_weight * (fresh - FRESH_STANDING)
+        )
+        corrected = motion_models.correct(
+            self._state.take(rows), detections.position[columns], sigma[columns], evidence
+        )
+        for name in ("moving", "moving_P", "standing", "standing_P", "p_moving"):
+            getattr(self._state, name)[rows] = getattr(corrected, name)
+        for i, j in zip(rows, columns, strict=True):
+            track = self.tracks[i]
+            track.seen_s = self.stamp_s
+            track.hits += 1
+            track.visible_misses = 0
+            track.thing = int(detections.thing[j])
+            track.range_m = float(detections.range_m[j])
+            # Sizes are kept at their greatest and forgotten slowly: views are mostly partial.
+            for name in ("length_m", "width_m", "height_m"):
+                seen = float(getattr(detections, name)[j])
+                setattr(track, name, max(seen, 0.95 * getattr(track, name) + 0.05 * seen))
+            track.outline = detections.outline[j] - detections.position[j]
+
+    def _miss(self, rows: np.ndarray, seen_free) -> None:
+        if rows.size == 0:
+            return
+        visible = seen_free(self.positions()[rows])
+        for i, free in zip(rows, visible, strict=True):
+            self.tracks[i].thing = -1
+            self.tracks[i].visible_misses += int(free)
+
+    def _end(self) -> None:
+        c = self.config
+        keep = np.array(
+            [
+                self.stamp_s - t.seen_s <= (c.coast_s if t.confirmed else c.coast_tentative_s)
+                and t.visible_misses < VISIBLE_MISSES_MAX
+                for t in self.tracks
+            ],
+            bool,
+        )
+        if not keep.all():
+            self.tracks = [t for t, stays in zip(self.tracks, keep, strict=True) if stays]
+            self._state = self._state.take(np.flatnonzero(keep))
+
+    def _begin(self, columns: np.ndarray, detections: Detections, sigma: np.ndarray) -> None:
+        near_first = columns[np.argsort(detections.range_m[columns], kind="stable")]
+        columns = near_first[: max(0, self.config.tracks_max - len(self.tracks))]
+        if columns.size == 0:
+            return
+        traffic = (detections.length_m[columns] > SMALL_M) | (detections.range_m[columns] > FAR_M)
+        speed_sigma = np.where(traffic, ROAD_SPEED_SIGMA_MPS, self.config.speed_prior_mps)
+        self._state = self._state.join(
+            motion_models.start(detections.position[columns], sigma[columns], speed_sigma)
+        )
+        for j in columns:
+            self.tracks.append(
+                Track(
+                    self._next_id,
+                    self.stamp_s,
+                    self.stamp_s,
+                    1,
+                    float(detections.length_m[j]),
+                    float(detections.width_m[j]),
+                    float(detections.height_m[j]),
+                    detections.outline[j] - detections.position[j],
+                    int(detections.thing[j]),
+                    float(detections.range_m[j]),
+                )
+            )
+            self._next_id += 1
+
+    def _judge(self) -> None:
+        """Confirm tracks and note motion."""
+        moving = self.moving_mask()
+        speed = np.hypot(self._state.moving[:, 2], self._state.moving[:, 3])
+        for track, moves, v in zip(self.tracks, moving, speed, strict=True):
+            track.confirmed |= (
+                track.hits >= self.config.confirm_hits or track.range_m < self.config.confirm_near_m
+            )
+            if moves:
+                track.moved_s = self.stamp_s
+                if track.hits >= 5:
+                    track.top_speed_mps = max(0.98 * track.top_speed_mps, float(v))
