@@ -1,0 +1,111 @@
+"""
+The stop certificate: a motion is free, its braking tail included.
+
+The robot's real outline is checked at every step against blocked and unknown cells, and its discs
+against the predicted obstacles for as long as the robot itself moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile.planning.local_map import LocalMap
+from lastmile.planning.motion_plan import Motion
+from lastmile.planning.obstacles import Disc
+from lastmile.types import ObstacleKind
+
+OUTLINE_SPACING_M = 0.1
+ESCAPE_SPEED_MPS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What motions are checked against; discs hold at `times_s` from now."""
+
+    local_map: LocalMap
+    discs: list[Disc]
+    times_s: np.ndarray
+
+
+class Certifier:
+    """Checks motions of one robot."""
+
+    def __init__(
+        self,
+        footprint: np.ndarray,
+        margin_m: float,
+        least_people_m: float,
+        robot_discs_m: tuple[float, ...],
+        robot_radius_m: float,
+    ):
+        self._outline = outline_points(footprint, OUTLINE_SPACING_M)
+        self._margin_m = margin_m
+        self._least_m = least_people_m
+        self._offsets = np.asarray(robot_discs_m)
+        self._radius_m = robot_radius_m
+
+    def check(self, motion: Motion, around: Surroundings) -> str:
+        """Say what the motion would meet, empty when it is free."""
+        if not motion.moves:
+            return ""
+        return self._check_ground(motion, around.local_map) or self._check_discs(motion, around)
+
+    def clearance(self, poses: np.ndarray, local_map: LocalMap) -> np.ndarray:
+        """Least distance (T,) of the outline from blocked cells."""
+        return local_map.clearance.sample(self._outline_at(poses)).min(axis=-1)
+
+    def _check_ground(self, motion: Motion, local_map: LocalMap) -> str:
+        points = self._outline_at(motion.poses)
+        blocked = local_map.clearance.sample(points).min(axis=-1)
+        # Who stands too near already may go where it is not nearer, slowly.
+        slow = np.abs(motion.twists[:, 0]).max() < ESCAPE_SPEED_MPS
+        least = min(self._margin_m, float(blocked[0]) - 0.01) if slow else self._margin_m
+        if blocked.min() < least:
+            return "blocked ground"
+        # Half a cell of unknown at the outline is the grid's own roughness.
+        known = local_map.known.sample(points).min(axis=-1)
+        tolerated = -0.5 * local_map.known.resolution_m
+        if slow:
+            tolerated = min(tolerated, float(known[0]) - 0.01)
+        return "ground not seen" if known.min() < tolerated else ""
+
+    def _check_discs(self, motion: Motion, around: Surroundings) -> str:
+        if not around.discs:
+            return ""
+        moving = np.abs(motion.twists).max(axis=1) > 1e-3
+        last = int(np.flatnonzero(moving)[-1]) + 1 if moving.any() else 0
+        steps = np.arange(min(last, len(motion.poses) - 1) + 1)
+        times = steps * motion.step_s
+        poses = motion.poses[steps]
+        heading = np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
+        middles = poses[:, None, :2] + self._offsets[None, :, None] * heading[:, None]
+        for disc in around.discs:
+            centre = np.stack(
+                [np.interp(times, around.times_s, disc.centres[:, i]) for i in range(2)], axis=-1
+            )
+            gap = np.hypot(*(middles - centre[:, None]).transpose(2, 0, 1)).min(axis=1)
+            gap -= disc.radius_m + self._radius_m
+            person = disc.kind is ObstacleKind.PERSON
+            wanted = self._least_m if person else 0.5 * self._least_m
+            # Someone who came near by himself does not hold the robot where it gets away.
+            least = np.minimum(wanted, gap[0] - 0.01)
+            if (gap < least).any():
+                return f"{disc.kind.value} {disc.id} in the way"
+        return ""
+
+    def _outline_at(self, poses: np.ndarray) -> np.ndarray:
+        c, s = np.cos(poses[:, 2])[:, None], np.sin(poses[:, 2])[:, None]
+        x, y = self._outline[:, 0], self._outline[:, 1]
+        turned = np.stack([c * x - s * y, s * x + c * y], axis=-1)
+        return turned + poses[:, None, :2]
+
+
+def outline_points(footprint: np.ndarray, spacing_m: float) -> np.ndarray:
+    """Points along a closed outline, and its middle."""
+    points = []
+    for a, b in zip(footprint, np.roll(footprint, -1, axis=0), strict=True):
+        count = max(1, int(np.ceil(np.hypot(*(b - a)) / spacing_m)))
+        points.append(a + np.arange(count)[:, None] / count * (b - a))
+    return np.concatenate([*points, footprint.mean(axis=0)[None]])

@@ -1,0 +1,154 @@
+"""
+Whether to cross a road: decided at the kerb, and kept once the robot is on its way.
+
+With a signal the robot goes on green that lasts long enough. Without one, or when the feed does
+not tell, it goes when no vehicle can reach the crossing before it is over, for some time on end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile.planning.config import CrossingConfig
+from lastmile.types import Obstacle, ObstacleKind, RouteSpan, SignalPhase, SignalStates
+
+CLEAR_M = 1.5
+"""A vehicle that passes this far beside the robot's way is no conflict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether to go, and what the robot waits for."""
+
+    go: bool
+    reason: str
+
+
+class CrossingGuard:
+    """Decides for one crossing after another; `decide` is called at every step near one."""
+
+    def __init__(self, config: CrossingConfig):
+        self._config = config
+        self._crossing = ""
+        self._committed = False
+        self._green_since_s = np.inf
+        self._quiet_since_s = np.inf
+        self._waiting_since_s = np.inf
+
+    def reset(self) -> None:
+        """Forget the crossing that was decided last."""
+        self.__init__(self._config)
+
+    def stop_m(self, span: RouteSpan) -> float:
+        """Arc length of the route where the robot waits."""
+        return span.start_m - self._config.stop_before_m
+
+    def waited_s(self, stamp_s: float) -> float:
+        """Time since the robot began to wait at the kerb."""
+        return max(stamp_s - self._waiting_since_s, 0.0)
+
+    def decide(
+        self,
+        span: RouteSpan,
+        line_odom: np.ndarray,
+        progress_m: float,
+        speed_mps: float,
+        signals: SignalStates | None,
+        obstacles: tuple[Obstacle, ...],
+        age_s: float,
+        stamp_s: float,
+    ) -> Verdict:
+        """
+        Decide about a crossing whose way over the road is `line_odom` (2, 2).
+
+        `age_s` is the age of the obstacles; `signals` is None when the feed is stale.
+        """
+        name = f"{span.crossing_id}@{span.start_m:.1f}"
+        if name != self._crossing:
+            self.reset()
+            self._crossing = name
+        if progress_m > span.start_m - 0.3 * self._config.stop_before_m:
+            self._committed = True
+        if self._committed:
+            return Verdict(True, "")
+        time_s = self.crossing_time_s(span, progress_m, speed_mps)
+        signal = self._signal(span, signals)
+        if signal is not None:
+            verdict = self._by_signal(signal, time_s, stamp_s)
+        else:
+            verdict = self._by_traffic(line_odom, obstacles, time_s, age_s, stamp_s)
+        if verdict.go:
+            self._waiting_since_s = np.inf
+        else:
+            self._waiting_since_s = min(self._waiting_since_s, stamp_s)
+        return verdict
+
+    def crossing_time_s(self, span: RouteSpan, progress_m: float, speed_mps: float) -> float:
+        """Time until the robot's rear has left the road."""
+        length_m = span.end_m - progress_m + 0.5
+        # Half of the speed is lost while the robot speeds up with 1 m/s2.
+        lost_s = max(self._config.speed_mps - speed_mps, 0.0) ** 2 / (2.0 * self._config.speed_mps)
+        return length_m / self._config.speed_mps + lost_s
+
+    def _signal(self, span: RouteSpan, signals: SignalStates | None):
+        if not span.signalled or signals is None:
+            return None
+        for signal in signals.signals:
+            if signal.crossing_id == span.crossing_id and signal.phase is not SignalPhase.UNKNOWN:
+                return signal
+        return None
+
+    def _by_signal(self, signal, time_s: float, stamp_s: float) -> Verdict:
+        if signal.phase is not SignalPhase.GREEN:
+            self._green_since_s = np.inf
+            return Verdict(False, f"crossing {signal.crossing_id}: signal is red")
+        first = np.isinf(self._green_since_s)
+        self._green_since_s = min(self._green_since_s, stamp_s)
+        if np.isfinite(signal.remaining_s):
+            if signal.remaining_s >= time_s + 0.5 * self._config.margin_s:
+                return Verdict(True, "")
+            return Verdict(
+                False,
+                f"crossing {signal.crossing_id}: green for {signal.remaining_s:.0f} s, "
+                f"{time_s:.0f} s needed",
+            )
+        # Without a countdown only a green seen to begin while waiting is long enough.
+        began_here = np.isfinite(self._waiting_since_s) and not first
+        if began_here and stamp_s - self._green_since_s < 2.0:
+            return Verdict(True, "")
+        if first and np.isfinite(self._waiting_since_s):
+            return Verdict(True, "")
+        return Verdict(False, f"crossing {signal.crossing_id}: waiting for a fresh green")
+
+    def _by_traffic(self, line, obstacles, time_s, age_s, stamp_s) -> Verdict:
+        threat = self._threat(line, obstacles, time_s + self._config.margin_s, age_s)
+        if threat:
+            self._quiet_since_s = np.inf
+            return Verdict(False, f"crossing: {threat}")
+        self._quiet_since_s = min(self._quiet_since_s, stamp_s)
+        if stamp_s - self._quiet_since_s < self._config.quiet_s:
+            return Verdict(False, "crossing: looking for traffic")
+        return Verdict(True, "")
+
+    def _threat(self, line, obstacles, within_s: float, age_s: float) -> str:
+        """Name a vehicle or cyclist that reaches the crossing's way within a time."""
+        times = np.arange(0.0, within_s + 1e-9, 0.25)
+        for obstacle in obstacles:
+            speed = float(np.hypot(*obstacle.velocity))
+            vehicle = obstacle.kind in (ObstacleKind.VEHICLE, ObstacleKind.CYCLIST)
+            if speed < 0.5 or not (vehicle or speed > self._config.fast_mps):
+                continue
+            outline = np.asarray(obstacle.footprint, float) - obstacle.position
+            reach = float(np.hypot(*outline.T).max()) if len(outline) else 0.5
+            path = obstacle.position + (times + age_s)[:, None] * obstacle.velocity
+            if _distance_to_segment(path, line).min() < min(reach, 3.0) + CLEAR_M:
+                return f"{obstacle.kind.value} {obstacle.id} comes at {speed:.1f} m/s"
+        return ""
+
+
+def _distance_to_segment(points: np.ndarray, line: np.ndarray) -> np.ndarray:
+    a, d = line[0], line[1] - line[0]
+    t = np.clip(((points - a) @ d) / max(float(d @ d), 1e-9), 0.0, 1.0)
+    return np.hypot(*(points - a - t[:, None] * d).T)

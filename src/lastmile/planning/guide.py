@@ -1,0 +1,188 @@
+"""
+Local search: a way through the free cells that leads along the route.
+
+The route's centre line is only a suggestion, because maps and localization are off by up to a
+metre. A search over the local map finds the way that makes most progress, keeps clear of blocked
+cells and stays near the route; the controller then follows that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lastmile.geometry import polyline
+from lastmile.planning import _grid
+from lastmile.planning.config import GuideConfig
+from lastmile.planning.local_map import LocalMap
+from lastmile.planning.reference import Stretch
+
+SPACING_M = 0.2
+ESCAPE_M = 0.7
+SMOOTHING_SWEEPS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """A way in odom: `points` (K, 2), arc lengths along itself, arc lengths of the route."""
+
+    points: np.ndarray
+    arcs_m: np.ndarray
+    route_arcs_m: np.ndarray
+    reaches_end: bool
+    """It reaches as far as the search looks, or the goal: nothing blocks the way."""
+
+
+def find_guide(
+    config: GuideConfig,
+    local_map: LocalMap,
+    stretch: Stretch,
+    half_widths_m: np.ndarray,
+    pose: np.ndarray,
+    goal: np.ndarray | None,
+    last: Guide | None,
+) -> Guide | None:
+    """
+    Search a way from a pose along a stretch of the route; `goal` (2,) ends it when within reach.
+
+    Gives None when the robot is outside the map or shut in.
+    """
+    start = local_map.cell_of(pose[:2])
+    if start is None or len(stretch.points) < 2:
+        return None
+    label, offset_m = _nearest_samples(local_map, stretch)
+    cell_cost = _cell_costs(config, local_map, offset_m, half_widths_m[label], pose, last)
+    rows, columns = local_map.shape
+    cost, parent = np.empty(rows * columns), np.empty(rows * columns, np.int32)
+    first = start[0] * columns + start[1]
+    _grid.cheapest_ways(cell_cost, first, cost, parent)
+    cost *= local_map.clearance.resolution_m
+    arcs = stretch.arcs_m[label]
+    if goal is None:
+        left_m = stretch.arcs_m[-1] - arcs + 0.3 * offset_m
+    else:
+        left_m = _distances(local_map, goal)
+    worth = cost + config.progress_gain * left_m.ravel()
+    end = int(np.argmin(worth))
+    if not np.isfinite(worth[end]) or end == first:
+        return None
+    cells = _trace(parent, end)
+    points = _middles(local_map, cells, columns)
+    points[0] = pose[:2]
+    left_at_end_m = float(left_m.ravel()[end])
+    if goal is not None and left_at_end_m < 0.3:
+        points[-1] = goal
+    return _finish(config, local_map, points, stretch, left_at_end_m < 1.0)
+
+
+def _finish(config, local_map, points, stretch: Stretch, reaches_end: bool) -> Guide | None:
+    """Smooth the chain of cells, and tell where it is along the route."""
+    if polyline.arc_lengths(points)[-1] < 1e-3:
+        return None
+    points = smooth(polyline.resample(points, SPACING_M), local_map, config)
+    points = polyline.resample(points, SPACING_M)
+    distance = np.hypot(*(points[:, None] - stretch.points[None]).transpose(2, 0, 1))
+    route_arcs = np.maximum.accumulate(stretch.arcs_m[distance.argmin(axis=1)])
+    return Guide(points, polyline.arc_lengths(points), route_arcs, reaches_end)
+
+
+def smooth(points: np.ndarray, local_map: LocalMap, config: GuideConfig) -> np.ndarray:
+    """
+    Pull a chain straight where that keeps its clearance; both ends stay.
+
+    A point moves only if it keeps the wanted clearance or comes no nearer to anything.
+    """
+    points = points.copy()
+    if len(points) < 3:
+        return points
+    field = local_map.clearance
+    clearance = field.sample(points, 0.0)
+    enough = 0.5 * (config.clearance_min_m + config.clearance_wanted_m)
+    for sweep in range(SMOOTHING_SWEEPS):
+        # Odd and even points in turn, so that neighbours do not move against each other.
+        k = np.arange(1 + sweep % 2, len(points) - 1, 2)
+        if len(k) == 0:
+            continue
+        moved = 0.5 * (points[k - 1] + points[k + 1])
+        at_moved = field.sample(moved, 0.0)
+        good = at_moved >= np.minimum(enough, clearance[k] - 0.005)
+        points[k[good]] = moved[good]
+        clearance[k[good]] = at_moved[good]
+    return points
+
+
+def _nearest_samples(local_map: LocalMap, stretch: Stretch) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the nearest sample of the route for each cell, and the distance to it [m]."""
+    rows, columns = local_map.shape
+    field = local_map.clearance
+    cells = np.floor((stretch.points - field.origin) / field.resolution_m).astype(int)
+    inside = (cells >= 0).all(1) & (cells[:, 0] < columns) & (cells[:, 1] < rows)
+    seeds = np.ones((rows, columns), np.uint8)
+    owner = np.zeros(rows * columns + 1, int)
+    if not inside.any():
+        return np.zeros((rows, columns), int), np.full((rows, columns), np.inf)
+    kept = np.flatnonzero(inside)
+    seeds[cells[kept, 1], cells[kept, 0]] = 0
+    distance, labels = cv2.distanceTransformWithLabels(
+        seeds, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Where two samples share a cell the later one owns it.
+    owner[labels[cells[kept, 1], cells[kept, 0]]] = kept
+    return owner[labels], distance * field.resolution_m
+
+
+def _cell_costs(config, local_map, offset_m, half_width_m, pose, last) -> np.ndarray:
+    clearance = local_map.clearance.distance_m
+    lack = np.maximum(config.clearance_wanted_m - clearance, 0.0)
+    cost = 1.0 + config.clearance_cost * lack**2
+    # Off the way is worse than on it, off the mapped width worse still.
+    beyond = np.maximum(offset_m - half_width_m, 0.0)
+    cost += config.offset_cost * np.minimum(offset_m, 5.0) ** 2 + 2.0 * np.minimum(beyond, 5.0)
+    cost[local_map.unknown] += config.unknown_cost
+    if last is not None:
+        cost[_near_last(local_map, last)] *= config.keep_gain
+    least = np.full_like(clearance, config.clearance_min_m)
+    here = float(local_map.clearance.sample(pose[:2], 0.0))
+    if here < config.clearance_min_m:
+        # A robot that stands too near to something must be able to leave.
+        near = _distances(local_map, pose[:2]) < ESCAPE_M
+        least[near] = np.minimum(least[near], max(here - 0.05, 0.05))
+    shut = (clearance < least) | (beyond > config.offset_max_m)
+    start = local_map.cell_of(pose[:2])
+    cost = cost.astype(np.float32)
+    cost[shut] = -1.0
+    cost[start] = abs(cost[start])
+    return np.ascontiguousarray(cost)
+
+
+def _near_last(local_map: LocalMap, last: Guide) -> np.ndarray:
+    field = local_map.clearance
+    mask = np.zeros(local_map.shape, np.uint8)
+    pixels = np.rint((last.points - field.origin) / field.resolution_m - 0.5).astype(np.int32)
+    width = max(1, int(0.5 / field.resolution_m))
+    cv2.polylines(mask, [pixels.reshape(-1, 1, 2)], False, 1, thickness=width)
+    return mask > 0
+
+
+def _distances(local_map: LocalMap, point: np.ndarray) -> np.ndarray:
+    """Distance of every cell's middle from a point."""
+    rows, columns = local_map.shape
+    field = local_map.clearance
+    x = field.origin[0] + (np.arange(columns) + 0.5) * field.resolution_m - point[0]
+    y = field.origin[1] + (np.arange(rows) + 0.5) * field.resolution_m - point[1]
+    return np.hypot(x[None, :], y[:, None])
+
+
+def _trace(parent: np.ndarray, end: int) -> list[int]:
+    cells = [end]
+    while parent[cells[-1]] >= 0:
+        cells.append(int(parent[cells[-1]]))
+    return cells[::-1]
+
+
+def _middles(local_map: LocalMap, cells: list[int], columns: int) -> np.ndarray:
+    field = local_map.clearance
+    i, j = np.divmod(np.array(cells), columns)
+    return np.stack([j + 0.5, i + 0.5], axis=-1) * field.resolution_m + field.origin

@@ -1,0 +1,165 @@
+"""
+The ground around the robot as the planner uses it: blocked, free, and how far from either.
+
+Unknown is not free. What was seen before and is hidden now is remembered for a while; obstacles
+that stand are drawn in, those that move are taken out, because predictions speak for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lastmile.planning.config import LocalMapConfig
+from lastmile.planning.mpc import ClearanceField
+from lastmile.types import Cell, LocalCostMap, Obstacle
+
+FAR_M = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMap:
+    """
+    Free space in odom.
+
+    `clearance` is the signed distance to blocked cells, `known` that to cells that are blocked or
+    unknown.
+    """
+
+    stamp_s: float
+    clearance: ClearanceField
+    known: ClearanceField
+    unknown: np.ndarray
+    """bool (rows, columns)."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.unknown.shape
+
+    def cell_of(self, point: np.ndarray) -> tuple[int, int] | None:
+        """Row and column of a point, None outside."""
+        j, i = np.floor((point - self.clearance.origin) / self.clearance.resolution_m).astype(int)
+        rows, columns = self.shape
+        return (int(i), int(j)) if 0 <= i < rows and 0 <= j < columns else None
+
+
+class LocalMapper:
+    """Turns cost maps and obstacles into local maps; `update` keeps the memory."""
+
+    def __init__(self, config: LocalMapConfig, footprint: np.ndarray):
+        self._config = config
+        self._footprint = footprint
+        self._cells: np.ndarray | None = None
+        self._seen_s: np.ndarray | None = None
+        self._origin = np.zeros(2)
+        self._resolution_m = 0.0
+
+    def update(
+        self, cost_map: LocalCostMap, obstacles: tuple[Obstacle, ...], pose_odom_base: np.ndarray
+    ) -> LocalMap:
+        """Take a cost map in and give the local map."""
+        self._remember(cost_map)
+        cells = self._cells
+        unknown = (cells == Cell.UNKNOWN).astype(np.uint8)
+        blocked = ((cells != Cell.UNKNOWN) & (cells != Cell.FREE)).astype(np.uint8)
+        self._draw_obstacles(blocked, unknown, obstacles)
+        # The robot stands where it stands, although it cannot see below itself.
+        self._fill(unknown, self._outline(pose_odom_base, 0.12), 0)
+        unknown = self._close_gaps(unknown)
+        unknown[blocked > 0] = 0
+        clearance = self._field(blocked)
+        known = self._field(np.maximum(blocked, unknown))
+        return LocalMap(cost_map.stamp_s, clearance, known, unknown > 0)
+
+    def _remember(self, cost_map: LocalCostMap) -> None:
+        """Keep what was seen in cells that are unknown now."""
+        cells = np.array(cost_map.cells, np.int8)
+        seen_s = np.where(cells == Cell.UNKNOWN, -np.inf, cost_map.stamp_s)
+        same_grid = (
+            self._cells is not None
+            and self._cells.shape == cells.shape
+            and abs(self._resolution_m - cost_map.resolution_m) < 1e-9
+        )
+        if same_grid:
+            shift = np.rint((cost_map.origin - self._origin) / cost_map.resolution_m).astype(int)
+            old_cells = _shifted(self._cells, shift, np.int8(Cell.UNKNOWN))
+            old_seen_s = _shifted(self._seen_s, shift, -np.inf)
+            recent = (cells == Cell.UNKNOWN) & (
+                old_seen_s > cost_map.stamp_s - self._config.memory_s
+            )
+            cells[recent] = old_cells[recent]
+            seen_s[recent] = old_seen_s[recent]
+        self._cells, self._seen_s = cells, seen_s
+        self._origin = np.array(cost_map.origin, float)
+        self._resolution_m = cost_map.resolution_m
+
+    def _draw_obstacles(self, blocked, unknown, obstacles: tuple[Obstacle, ...]) -> None:
+        moving = [o for o in obstacles if is_moving(o, self._config.moving_mps)]
+        standing = [o for o in obstacles if not is_moving(o, self._config.moving_mps)]
+        for obstacle in moving:
+            outline = _grown(obstacle.footprint, self._config.erase_margin_m)
+            self._fill(blocked, outline, 0)
+            self._fill(unknown, outline, 0)
+        for obstacle in standing:
+            self._fill(blocked, obstacle.footprint, 1)
+
+    def _fill(self, grid: np.ndarray, outline: np.ndarray, value: int) -> None:
+        """Draw a convex outline in odom; cells that it touches count."""
+        if len(outline) < 3:
+            return
+        # Fixed-point coordinates keep parts of a cell; cells are named by their middles.
+        pixels = ((outline - self._origin) / self._resolution_m - 0.5) * 16.0
+        if np.abs(pixels).max() < 1e6:
+            cv2.fillConvexPoly(grid, np.rint(pixels).astype(np.int32), value, shift=4)
+
+    def _outline(self, pose: np.ndarray, margin_m: float) -> np.ndarray:
+        c, s = np.cos(pose[2]), np.sin(pose[2])
+        points = _grown(self._footprint, margin_m)
+        return points @ np.array([[c, s], [-s, c]]) + pose[:2]
+
+    def _close_gaps(self, unknown: np.ndarray) -> np.ndarray:
+        width = int(self._config.unknown_gap_m / self._resolution_m + 1e-6)
+        if width < 1:
+            return unknown
+        kernel = np.ones((width + 1, width + 1), np.uint8)
+        return cv2.morphologyEx(unknown, cv2.MORPH_OPEN, kernel)
+
+    def _field(self, taken: np.ndarray) -> ClearanceField:
+        """Signed distance to the edge of the nearest taken cell, bounded."""
+        res = self._resolution_m
+        outside = cv2.distanceTransform(1 - taken, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        inside = cv2.distanceTransform(taken, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        signed = np.where(taken > 0, 0.5 - inside, outside - 0.5) * res
+        signed = np.clip(signed, -FAR_M, FAR_M).astype(np.float32)
+        return ClearanceField(signed, self._origin, res)
+
+
+def is_moving(obstacle: Obstacle, moving_mps: float) -> bool:
+    """Tell whether predictions speak for an obstacle rather than the map."""
+    return bool(np.hypot(*obstacle.velocity) > moving_mps)
+
+
+def _grown(outline: np.ndarray, margin_m: float) -> np.ndarray:
+    """Push the corners of a convex outline away from its middle."""
+    if len(outline) == 0:
+        return outline
+    middle = outline.mean(axis=0)
+    away = outline - middle
+    length = np.maximum(np.hypot(*away.T), 1e-6)[:, None]
+    return middle + away * (1.0 + np.sqrt(2.0) * margin_m / length)
+
+
+def _shifted(grid: np.ndarray, shift: np.ndarray, fill) -> np.ndarray:
+    """Move a grid's content when its origin moved by whole cells (x, y)."""
+    rows, columns = grid.shape
+    out = np.full_like(grid, fill)
+    dx, dy = int(shift[0]), int(shift[1])
+    if abs(dx) >= columns or abs(dy) >= rows:
+        return out
+    to = (slice(max(-dy, 0), rows - max(dy, 0)), slice(max(-dx, 0), columns - max(dx, 0)))
+    of = (slice(max(dy, 0), rows - max(-dy, 0)), slice(max(dx, 0), columns - max(-dx, 0)))
+    out[to] = grid[of]
+    return out

@@ -1,0 +1,483 @@
+"""
+The local planner: one plan per step, always ending in a stop.
+
+Route -> guide through the free cells -> speeds -> controller -> certificate. Whatever cannot be
+certified is replaced by braking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile.geometry import polyline
+from lastmile.geometry.se2 import advance, compose, invert, transform, wrap_angle
+from lastmile.planning import speed as speeds
+from lastmile.planning.candidates import Candidates
+from lastmile.planning.certificate import Certifier, Surroundings
+from lastmile.planning.config import PlannerConfig
+from lastmile.planning.crossing import CrossingGuard
+from lastmile.planning.guide import Guide, find_guide
+from lastmile.planning.local_map import LocalMap, LocalMapper
+from lastmile.planning.motion_plan import (
+    Motion,
+    drive_then_brake,
+    reverse_straight,
+    stand,
+    turn_on_spot,
+)
+from lastmile.planning.mpc import Mpc, MpcProblem
+from lastmile.planning.obstacles import Disc, predict_discs
+from lastmile.planning.reference import Latch, RouteReference
+from lastmile.types import (
+    LocalCostMap,
+    LocalizationState,
+    ObstacleArray,
+    ObstacleKind,
+    OdometryEstimate,
+    PoseEstimate,
+    Route,
+    SignalStates,
+)
+from lastmile.vehicle.description import RobotDescription
+
+TURN_FROM_RAD = 0.9
+TURN_UNTIL_RAD = 0.2
+TURN_RATE = 0.8
+TURN_ACCELERATION = 1.5
+BACK_UP_M = 0.6
+BACK_UP_AFTER_S = 3.0
+BACK_UP_SPEED_MPS = 0.25
+PREDICTION_S = 6.0
+STANDING_MPS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All inputs of one step, fresh and checked; `signals` may be None."""
+
+    stamp_s: float
+    odometry: OdometryEstimate
+    localization: PoseEstimate
+    obstacles: ObstacleArray
+    cost_map: LocalCostMap
+    signals: SignalStates | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, whether it is certified, why it is slow, and whether the goal is reached."""
+
+    motion: Motion
+    certified: bool
+    reason: str
+    arrived: bool = False
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the plan begins: pose and twist of the robot at the stamp of the step."""
+
+    stamp_s: float
+    pose: np.ndarray
+    twist: np.ndarray
+
+
+class LocalPlanner:
+    """Follows one route; `plan` is called at every step."""
+
+    def __init__(self, config: PlannerConfig, robot: RobotDescription, route: Route):
+        self.reference = RouteReference(route)
+        self.guide: Guide | None = None
+        self.choice = ""
+        self.uncertified = 0
+        self._config = config
+        self._limits = robot.limits
+        low, high = robot.footprint.min(axis=0), robot.footprint.max(axis=0)
+        quarter = 0.25 * (high[0] - low[0])
+        middle = 0.5 * (high[0] + low[0])
+        self._half_width_m = 0.5 * float(high[1] - low[1])
+        self._robot_discs_m = (float(middle - quarter), float(middle + quarter))
+        self._robot_radius_m = float(np.hypot(quarter, self._half_width_m))
+        people = config.people
+        self._mapper = LocalMapper(config.local_map, robot.footprint)
+        self._certifier = Certifier(
+            robot.footprint,
+            config.certificate.margin_m,
+            people.least_m,
+            self._robot_discs_m,
+            self._robot_radius_m,
+        )
+        self._candidates = Candidates(Mpc(config.mpc, people.discs, self._robot_discs_m))
+        self._latch = Latch()
+        self._guard = CrossingGuard(config.crossing)
+        self._motion: Motion | None = None
+        self._motion_stamp_s = -np.inf
+        self._turning = False
+        self._at_goal = False
+        self._back_up_m = 0.0
+        self._stuck_since_s = np.inf
+        self._backed_up_s = -np.inf
+        self._times_s = np.arange(0.0, PREDICTION_S + 1e-9, config.mpc.step_s)
+
+    # ------------------------------------------------------------------ the stages of a step
+
+    def plan(self, scene: Scene) -> Plan:
+        """Plan from a scene."""
+        start = self._start(scene)
+        unfit = (LocalizationState.LOST, LocalizationState.INITIALIZING)
+        if scene.localization.state in unfit:
+            reason = f"localization is {scene.localization.state.value}"
+            return self._keep(Plan(self._brake(start), True, reason), start.stamp_s)
+        self._latch.update(scene.localization.pose_map_odom, start.pose[:2], start.stamp_s)
+        pose_map_odom = self._latch.pose_map_odom
+        distance_m = self.reference.locate(compose(pose_map_odom, start.pose)[:2])
+        limit_m = self._config.arrival.route_distance_max_m
+        if distance_m > limit_m:
+            failure = f"robot is {distance_m:.1f} m from its route, limit {limit_m:.1f} m"
+            return self._keep(
+                Plan(self._brake(start), True, failure, failure=failure), start.stamp_s
+            )
+        around = self._surroundings(scene, start)
+        plan = self._plan_motion(scene, start, around)
+        return self._keep(plan, start.stamp_s)
+
+    def brake(self, odometry: OdometryEstimate | None, stamp_s: float, reason: str) -> Plan:
+        """Brake along the last plan because inputs are missing."""
+        self._candidates.forget()
+        if self._motion is None:
+            pose = np.zeros(3) if odometry is None else odometry.pose_odom_base
+            return self._keep(Plan(stand(pose, self._config.mpc.step_s), True, reason), stamp_s)
+        rest = self._motion.after(stamp_s - self._motion_stamp_s)
+        states = np.concatenate([rest.poses, rest.twists], axis=1)
+        braking = self._limits.braking_mps2
+        motion = drive_then_brake(states, 0, rest.step_s, braking, self._limits)
+        return self._keep(Plan(motion, True, reason), stamp_s)
+
+    def goal_odom(self) -> np.ndarray:
+        """Pose of the goal in odom; heading NaN where any will do."""
+        goal = self.reference.goal_map()
+        pose_odom_map = invert(self._latch.pose_map_odom)
+        xy = transform(pose_odom_map, goal[:2])
+        return np.array([*xy, goal[2] + pose_odom_map[2]])
+
+    def _start(self, scene: Scene) -> Start:
+        """
+        Carry the odometry on to the stamp of the step.
+
+        Speeds are those of the last plan as long as the robot follows it: planning from measured
+        speeds would feed the lag and noise of the wheels back into the plan.
+        """
+        odometry = scene.odometry
+        ahead_s = float(np.clip(scene.stamp_s - odometry.stamp_s, 0.0, 0.3))
+        pose = advance(odometry.pose_odom_base, odometry.twist_base, ahead_s)
+        twist = np.array(odometry.twist_base, float)
+        if self._motion is not None:
+            planned = self._motion.after(scene.stamp_s - self._motion_stamp_s).twists[0]
+            if abs(planned[0] - twist[0]) < 0.3 and abs(planned[1] - twist[1]) < 0.4:
+                twist = planned.copy()
+        return Start(scene.stamp_s, pose, twist)
+
+    def _surroundings(self, scene: Scene, start: Start) -> Surroundings:
+        obstacles = scene.obstacles.obstacles
+        local_map = self._mapper.update(scene.cost_map, obstacles, start.pose)
+        discs = predict_discs(
+            obstacles,
+            scene.stamp_s - scene.obstacles.stamp_s,
+            self._times_s,
+            self._config.people.sigma_max_m,
+            self._config.local_map.moving_mps,
+        )
+        near = [d for d in discs if np.hypot(*(d.centres - start.pose[:2]).T).min() < 8.0]
+        return Surroundings(local_map, near, self._times_s)
+
+    def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
+        arrival = self._arrive(start, around)
+        if arrival is not None:
+            return arrival
+        if self._back_up_m > 0.0:
+            return self._back_up(start, around)
+        self.guide = self._find_guide(start, around.local_map)
+        if self.guide is None:
+            return self._stuck(Plan(self._brake(start), True, "no way ahead"), start, around)
+        limit, reason = self._speed_limits(scene, start, around)
+        error = self._heading_error(start)
+        self._turning = abs(error) > (TURN_UNTIL_RAD if self._turning else TURN_FROM_RAD)
+        if self._turning and limit[0] > 0.0:
+            if abs(start.twist[0]) < STANDING_MPS:
+                return self._turn(start, around, error, "turning to the route")
+            limit = np.zeros_like(limit)
+        plan = self._drive(start, around, limit, reason)
+        waiting = reason.startswith("crossing")
+        if plan.motion.moves or waiting:
+            self._stuck_since_s = np.inf if plan.motion.moves else self._stuck_since_s
+            return plan
+        return self._stuck(plan, start, around)
+
+    # ------------------------------------------------------------------------- guide and speed
+
+    def _find_guide(self, start: Start, local_map: LocalMap) -> Guide | None:
+        length_m = self._config.guide.length_m
+        stretch = self.reference.stretch(invert(self._latch.pose_map_odom), 1.0, length_m)
+        goal = self.goal_odom()[:2] if self.reference.remaining_m < length_m else None
+        halves = self.reference.half_widths(stretch.arcs_m)
+        return find_guide(
+            self._config.guide, local_map, stretch, halves, start.pose, goal, self.guide
+        )
+
+    def _heading_error(self, start: Start) -> float:
+        """Turn from the robot's heading to that of the guide a little ahead."""
+        ahead = polyline.sample(self.guide.points, np.array([0.1, 0.7]))
+        d = ahead[1] - ahead[0]
+        if np.hypot(*d) < 0.05:
+            return 0.0
+        return float(wrap_angle(np.arctan2(d[1], d[0]) - start.pose[2]))
+
+    def _speed_limits(self, scene: Scene, start: Start, around: Surroundings):
+        """Speed limit at each point of the guide, and the reason where it is a stop."""
+        guide, config, limits = self.guide, self._config.speed, self._limits
+        limit = self.reference.speed_limits(guide.route_arcs_m, limits.speed_mps)
+        limit = np.minimum(limit, speeds.limit_by_bends(config, guide, limits.yaw_rate_max))
+        room = speeds.limit_by_room(config, guide, around.local_map, self._half_width_m)
+        limit = np.minimum(limit, room)
+        least_m = self._config.people.least_m
+        people = speeds.limit_by_people(config, guide, around.discs, self._robot_radius_m, least_m)
+        limit = np.minimum(limit, people)
+        reason = "people near" if people.min() < 0.5 else ""
+        if scene.localization.state is LocalizationState.DEGRADED:
+            limit, reason = np.minimum(limit, config.degraded_mps), "localization is degraded"
+        if self._latch.settling(start.stamp_s):
+            limit, reason = np.minimum(limit, config.correction_mps), "pose in the map jumped"
+        end_m, braking = float(guide.arcs_m[-1]), config.braking_mps2
+        if self.reference.remaining_m < self._config.guide.length_m:
+            braking = config.arrival_braking_mps2
+        limit = speeds.slow_for_stop(limit, guide.arcs_m, end_m, braking)
+        free_m = speeds.known_free_m(guide, around.local_map, self._half_width_m)
+        if free_m < end_m - 1e-6:
+            front_m = self._robot_radius_m + self._robot_discs_m[-1]
+            stop_m = free_m - front_m
+            limit = speeds.slow_for_stop(limit, guide.arcs_m, stop_m, config.braking_mps2)
+        return self._stop_at_crossing(scene, start, limit, reason)
+
+    def _stop_at_crossing(self, scene: Scene, start: Start, limit: np.ndarray, reason: str):
+        span = self.reference.crossing_ahead(8.0)
+        if span is None:
+            return limit, reason
+        pose_odom_map = invert(self._latch.pose_map_odom)
+        ends = polyline.sample(self.reference.points_map, np.array([span.start_m, span.end_m]))
+        verdict = self._guard.decide(
+            span,
+            transform(pose_odom_map, ends),
+            self.reference.progress_m,
+            float(start.twist[0]),
+            scene.signals,
+            scene.obstacles.obstacles,
+            scene.stamp_s - scene.obstacles.stamp_s,
+            start.stamp_s,
+        )
+        if verdict.go:
+            return limit, reason
+        beyond = self.guide.route_arcs_m >= self._guard.stop_m(span)
+        first = np.flatnonzero(beyond)
+        if len(first):
+            stop_m = float(self.guide.arcs_m[first[0]])
+            braking = self._config.speed.braking_mps2
+            limit = speeds.slow_for_stop(limit, self.guide.arcs_m, stop_m, braking)
+            reason = verdict.reason
+        return limit, reason
+
+    # ---------------------------------------------------------------------------- the motions
+
+    def _drive(self, start: Start, around: Surroundings, limit: np.ndarray, reason: str) -> Plan:
+        config = self._config.mpc
+        profile = speeds.sweep_limits(
+            limit,
+            self.guide.arcs_m,
+            float(start.twist[0]),
+            0.9 * self._limits.acceleration_mps2,
+            self._config.speed.braking_mps2,
+        )
+        reference = speeds.time_reference(
+            self.guide, profile, float(start.pose[2]), config.stages, config.step_s
+        )
+        discs = self._controller_discs(reference, around.discs)
+        limits = self._limits
+        problem = MpcProblem(
+            state=np.concatenate([start.pose, start.twist]),
+            reference=reference,
+            discs=discs,
+            field=around.local_map.clearance,
+            low=np.array(
+                [
+                    -limits.braking_mps2,
+                    -0.9 * limits.yaw_acceleration_max,
+                    min(0.0, float(start.twist[0]) - 0.05),
+                    -0.9 * limits.yaw_rate_max,
+                ]
+            ),
+            high=np.array(
+                [
+                    limits.acceleration_mps2,
+                    0.9 * limits.yaw_acceleration_max,
+                    limits.speed_max_mps,
+                    0.9 * limits.yaw_rate_max,
+                ]
+            ),
+        )
+        contested = bool((discs[..., 3] > 0.0).any())
+        choice = self._candidates.choose(problem, contested, start.stamp_s)
+        if choice is None:
+            self._candidates.forget()
+            return self._certify_braking(start, around, "controller found no plan")
+        self.choice = choice.label
+        return self._certify(start, around, choice.solution.states, reason)
+
+    def _certify(self, start: Start, around: Surroundings, states: np.ndarray, reason: str) -> Plan:
+        """Take the longest drive whose braking tail is free."""
+        step_s, braking = self._config.mpc.step_s, self._limits.braking_mps2
+        found = ""
+        for stages in self._config.certificate.drive_stages:
+            motion = drive_then_brake(states, stages, step_s, braking, self._limits)
+            problem = self._certifier.check(motion, around)
+            if not problem:
+                return Plan(motion, True, reason or found)
+            found = found or problem
+        return self._certify_braking(start, around, found)
+
+    def _certify_braking(self, start: Start, around: Surroundings, reason: str) -> Plan:
+        """Brake as gently as is free, else as hard as the robot can."""
+        for braking in (self._limits.braking_mps2, self._limits.emergency_braking_mps2):
+            motion = self._brake(start, braking)
+            if not self._certifier.check(motion, around):
+                return Plan(motion, True, reason)
+        self.uncertified += 1
+        return Plan(motion, False, reason)
+
+    def _brake(self, start: Start, braking_mps2: float | None = None) -> Motion:
+        braking = self._limits.braking_mps2 if braking_mps2 is None else braking_mps2
+        state = np.concatenate([start.pose, start.twist])[None]
+        if np.abs(start.twist).max() < 1e-3:
+            return stand(start.pose, self._config.mpc.step_s)
+        states = np.repeat(state, 2, axis=0)
+        return drive_then_brake(states, 0, self._config.mpc.step_s, braking, self._limits)
+
+    def _turn(self, start: Start, around: Surroundings, angle: float, reason: str) -> Plan:
+        """Turn on the spot, the short way or else the long way."""
+        self._candidates.forget()
+        found = ""
+        for turn in (angle, angle - np.copysign(2.0 * np.pi, angle)):
+            if abs(turn) > 1.5 * np.pi:
+                continue
+            motion = turn_on_spot(
+                start.pose,
+                float(start.twist[1]),
+                turn,
+                self._config.mpc.step_s,
+                TURN_RATE,
+                TURN_ACCELERATION,
+            )
+            problem = self._certifier.check(motion, around)
+            if not problem:
+                self._stuck_since_s = np.inf
+                return Plan(motion, True, reason)
+            found = found or problem
+        plan = self._certify_braking(start, around, f"no room to turn: {found}")
+        return self._stuck(plan, start, around)
+
+    def _stuck(self, plan: Plan, start: Start, around: Surroundings) -> Plan:
+        """Nothing goes ahead: after a while try to back up, where the ground behind is seen."""
+        self._stuck_since_s = min(self._stuck_since_s, start.stamp_s)
+        long_enough = start.stamp_s - self._stuck_since_s > BACK_UP_AFTER_S
+        rested = start.stamp_s - self._backed_up_s > 4.0 * BACK_UP_AFTER_S
+        people = any(word in plan.reason for word in (ObstacleKind.PERSON.value, "people"))
+        if long_enough and rested and not people:
+            self._back_up_m = BACK_UP_M
+            self._backed_up_s = start.stamp_s
+            return self._back_up(start, around)
+        return plan
+
+    def _back_up(self, start: Start, around: Surroundings) -> Plan:
+        self._candidates.forget()
+        step_s = self._config.mpc.step_s
+        for length_m in (self._back_up_m, 0.5 * self._back_up_m):
+            motion = reverse_straight(
+                start.pose,
+                BACK_UP_SPEED_MPS,
+                length_m,
+                step_s,
+                self._limits,
+                float(start.twist[0]),
+            )
+            if length_m > 0.05 and not self._certifier.check(motion, around):
+                moved = float(np.hypot(*(motion.poses[1] - motion.poses[0])[:2]))
+                self._back_up_m = max(length_m - moved, 0.0)
+                return Plan(motion, True, "backing up")
+        self._back_up_m = 0.0
+        return self._certify_braking(start, around, "no room to back up")
+
+    def _arrive(self, start: Start, around: Surroundings) -> Plan | None:
+        """At the goal: stop, turn as wanted, and be done."""
+        arrival = self._config.arrival
+        goal = self.goal_odom()
+        d = goal[:2] - start.pose[:2]
+        distance_m = float(np.hypot(*d))
+        near = self.reference.remaining_m < 1.0 and distance_m < arrival.distance_m
+        if not (near or (self._at_goal and distance_m < arrival.distance_m + 0.1)):
+            self._at_goal = False
+            return None
+        self._at_goal = True
+        ahead_m = float(d @ [np.cos(start.pose[2]), np.sin(start.pose[2])])
+        if abs(start.twist[0]) > STANDING_MPS:
+            # Roll out onto the goal rather than stop at the rim of the tolerance.
+            braking = float(np.clip(start.twist[0] ** 2 / (2.0 * max(ahead_m, 0.01)), 0.2, 1.5))
+            return self._certify_roll_out(start, around, braking)
+        error = float(wrap_angle(goal[2] - start.pose[2])) if np.isfinite(goal[2]) else 0.0
+        if abs(error) > np.radians(arrival.heading_deg):
+            return self._turn(start, around, error, "turning to the goal's heading")
+        if np.abs(start.twist).max() > STANDING_MPS:
+            return self._certify_braking(start, around, "stopping at the goal")
+        return Plan(stand(start.pose, self._config.mpc.step_s), True, "arrived", arrived=True)
+
+    def _certify_roll_out(self, start: Start, around: Surroundings, braking: float) -> Plan:
+        motion = self._brake(start, braking)
+        if not self._certifier.check(motion, around):
+            return Plan(motion, True, "stopping at the goal")
+        return self._certify_braking(start, around, "stopping at the goal")
+
+    # ------------------------------------------------------------------------------ bookkeeping
+
+    def stuck_s(self, stamp_s: float) -> float:
+        """Time for which nothing went ahead."""
+        return max(stamp_s - self._stuck_since_s, 0.0) if np.isfinite(self._stuck_since_s) else 0.0
+
+    def crossing_waited_s(self, stamp_s: float) -> float:
+        """Time for which the robot has waited at a kerb."""
+        waited = self._guard.waited_s(stamp_s)
+        return waited if np.isfinite(waited) else 0.0
+
+    def _keep(self, plan: Plan, stamp_s: float) -> Plan:
+        self._motion, self._motion_stamp_s = plan.motion, stamp_s
+        return plan
+
+    def _controller_discs(self, reference: np.ndarray, discs: list[Disc]) -> np.ndarray:
+        """Pick the discs that matter and give them their comfortable distances."""
+        people = self._config.people
+        n, count = len(reference), people.discs
+        out = np.zeros((n, count, 4))
+        out[..., :2] = 1e3
+        ranked = []
+        for disc in discs:
+            gap = np.hypot(*(disc.centres[:n] - reference[:, :2]).T) - disc.radius_m
+            ranked.append((float(gap.min()), disc))
+        ranked.sort(key=lambda pair: pair[0])
+        for i, (gap_m, disc) in enumerate(ranked[:count]):
+            if gap_m > 3.0:
+                break
+            person = disc.kind is ObstacleKind.PERSON
+            wanted = people.comfort_m if person else people.other_m
+            out[:, i, :2] = disc.centres[:n]
+            out[:, i, 2] = disc.radius_m + self._robot_radius_m + wanted + disc.sigma_m[:n]
+            out[:, i, 3] = people.weight
+        return out

@@ -1,0 +1,131 @@
+"""How fast to go along a guide, and the reference for the controller that follows from it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lastmile.planning.config import SpeedConfig
+from lastmile.planning.guide import Guide
+from lastmile.planning.local_map import LocalMap
+from lastmile.planning.obstacles import Disc
+from lastmile.types import ObstacleKind
+
+
+def curvatures(points: np.ndarray) -> np.ndarray:
+    """Curvature (K,) of a chain by the circle through each three points."""
+    if len(points) < 3:
+        return np.zeros(len(points))
+    a, b, c = points[:-2], points[1:-1], points[2:]
+    ab, bc, ac = b - a, c - b, c - a
+    cross = ab[:, 0] * bc[:, 1] - ab[:, 1] * bc[:, 0]
+    sides = np.hypot(*ab.T) * np.hypot(*bc.T) * np.hypot(*ac.T)
+    inner = 2.0 * cross / np.maximum(sides, 1e-9)
+    return np.concatenate([inner[:1], inner, inner[-1:]])
+
+
+def limit_by_bends(config: SpeedConfig, guide: Guide, yaw_rate_max: float) -> np.ndarray:
+    """Speed at which lateral acceleration and yaw rate stay comfortable."""
+    kappa = np.abs(curvatures(guide.points))
+    # A chain of cells is rough; a bend must last for half a metre to count.
+    kappa = np.convolve(np.pad(kappa, 2, mode="edge"), np.ones(5) / 5.0, mode="valid")
+    kappa = np.maximum(kappa, 1e-6)
+    by_turning = 0.6 * yaw_rate_max / kappa
+    return np.minimum(np.sqrt(config.lateral_acceleration_mps2 / kappa), by_turning)
+
+
+def limit_by_room(
+    config: SpeedConfig, guide: Guide, local_map: LocalMap, half_width_m: float
+) -> np.ndarray:
+    """Slower where blocked cells are near."""
+    room = local_map.clearance.sample(guide.points, 5.0) - half_width_m
+    return config.narrow_mps + config.narrow_gain * np.maximum(room, 0.0)
+
+
+def limit_by_people(
+    config: SpeedConfig, guide: Guide, discs: list[Disc], robot_radius_m: float, least_m: float
+) -> np.ndarray:
+    """Slower where people are near: where they are within the next seconds, along the guide."""
+    limit = np.full(len(guide.points), np.inf)
+    for disc in discs:
+        if disc.kind is not ObstacleKind.PERSON:
+            continue
+        centres = disc.centres[:20:4]
+        distance = np.hypot(*(guide.points[:, None] - centres[None]).transpose(2, 0, 1)).min(axis=1)
+        gap = np.maximum(distance - disc.radius_m - robot_radius_m - least_m, 0.0)
+        limit = np.minimum(limit, config.people_mps + config.people_gain * gap)
+    return limit
+
+
+def known_free_m(guide: Guide, local_map: LocalMap, half_width_m: float) -> float:
+    """Length of the guide that leads over cells that are seen free."""
+    known = local_map.known.sample(guide.points, -1.0)
+    # The first metre is under and beside the robot; the certificate checks it with the outline.
+    taken = (known < half_width_m) & (guide.arcs_m > 0.6)
+    first = np.flatnonzero(taken)
+    return float(guide.arcs_m[first[0]]) if len(first) else float(guide.arcs_m[-1])
+
+
+def slow_for_stop(
+    limit: np.ndarray, arcs_m: np.ndarray, stop_m: float, braking_mps2: float
+) -> np.ndarray:
+    """Lower a limit so that the robot can stop at an arc length."""
+    return np.minimum(limit, np.sqrt(2.0 * braking_mps2 * np.maximum(stop_m - arcs_m, 0.0)))
+
+
+def sweep_limits(
+    limit: np.ndarray,
+    arcs_m: np.ndarray,
+    speed_mps: float,
+    acceleration: float,
+    braking: float,
+) -> np.ndarray:
+    """Speeds that keep to a limit with bounded change; starts from the present speed."""
+    speeds = limit.copy()
+    steps = np.diff(arcs_m)
+    for k in range(len(steps) - 1, -1, -1):
+        speeds[k] = min(speeds[k], np.sqrt(speeds[k + 1] ** 2 + 2.0 * braking * steps[k]))
+    speeds[0] = min(speeds[0], max(speed_mps, 0.0) + 0.1)
+    for k in range(len(steps)):
+        speeds[k + 1] = min(speeds[k + 1], np.sqrt(speeds[k] ** 2 + 2.0 * acceleration * steps[k]))
+    return speeds
+
+
+def time_reference(
+    guide: Guide, speeds: np.ndarray, yaw: float, stages: int, step_s: float
+) -> np.ndarray:
+    """
+    Walk along a guide with the given speeds: states (N + 1, 5) at the controller's stages.
+
+    Headings are unwrapped from the robot's own, so that the controller turns the short way.
+    """
+    segment = np.diff(guide.points, axis=0)
+    heading = np.unwrap(np.concatenate([[yaw], np.arctan2(segment[:, 1], segment[:, 0])]))[1:]
+    heading_at = np.concatenate([heading[:1], 0.5 * (heading[1:] + heading[:-1]), heading[-1:]])
+    arcs = guide.arcs_m
+    along = np.zeros(stages + 1)
+    fine = 2
+    s = 0.0
+    for k in range(stages):
+        for _ in range(fine):
+            s = min(s + _interpolate(s, arcs, speeds) * step_s / fine, arcs[-1])
+        along[k + 1] = s
+    kappa = np.gradient(heading_at, np.maximum(arcs, 1e-9)) if len(arcs) > 2 else 0.0 * arcs
+    v = np.interp(along, arcs, speeds)
+    return np.stack(
+        [
+            np.interp(along, arcs, guide.points[:, 0]),
+            np.interp(along, arcs, guide.points[:, 1]),
+            np.interp(along, arcs, heading_at),
+            v,
+            v * np.interp(along, arcs, kappa),
+        ],
+        axis=-1,
+    )
+
+
+def _interpolate(s: float, arcs: np.ndarray, speeds: np.ndarray) -> float:
+    """Speed at an arc length; vertices are equally far apart."""
+    position = s / arcs[-1] * (len(arcs) - 1)
+    k = min(int(position), len(arcs) - 2)
+    part = position - k
+    return float((1.0 - part) * speeds[k] + part * speeds[k + 1])
