@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import shapely
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from lastmile.geometry.polyline import arc_lengths, project, resample
+from lastmile.geometry.polyline import arc_lengths, project, sample
 from lastmile.maps.lockers import locker_outline, staging_pose
 from lastmile.maps.site import POINT_RADIUS_M, Locker, RouteEdge, Site
 from lastmile.types import EdgeKind, Route, RouteSpan
@@ -76,6 +75,7 @@ class RoutePlanner:
         self._lengths = np.array([arc_lengths(e.points)[-1] for e in self._edges])
         self._lines = shapely.STRtree([shapely.LineString(e.points) for e in self._edges])
         self._obstacles = shapely.STRtree(_standing(site))
+        self._roads = shapely.STRtree([shapely.LineString(r.points) for r in site.roads])
         self._lockers = {locker.id: locker for locker in site.lockers}
         ends = np.array([(e.source, e.target) for e in self._edges])
         self._rows = np.concatenate([ends[:, 0], ends[:, 1]])
@@ -86,6 +86,7 @@ class RoutePlanner:
             for e, n in zip(self._edges, self._lengths, strict=True)
         ]
         self._costs = np.array([forward, backward])
+        self._open_graph = self._graph(self._costs)
 
     def plan(
         self,
@@ -117,7 +118,7 @@ class RoutePlanner:
         """
         start_point, start_name, _ = self._end(start, "start")
         goal_point, goal_name, locker = self._end(goal, "goal")
-        shut = np.array([e.id in closed or (e.crossing_id or None) in closed for e in self._edges])
+        shut = self._shut(closed)
         joint_start = self._join(start_point, start_name, None, shut, leaving=True)
         joint_goal = self._join(goal_point, goal_name, locker, shut, leaving=False)
         stretches = self._search(joint_start, joint_goal, shut, start_name, goal_name)
@@ -128,6 +129,11 @@ class RoutePlanner:
         ]
         yaw = float(staging_pose(locker)[2]) if locker else float(goal_yaw)
         return _assemble(stretches, yaw)
+
+    def _shut(self, closed: frozenset[str]) -> np.ndarray:
+        if not closed:
+            return np.zeros(len(self._edges), bool)
+        return np.array([e.id in closed or (e.crossing_id or None) in closed for e in self._edges])
 
     def _end(self, end: np.ndarray | str, which: str) -> tuple[np.ndarray, str, Locker | None]:
         if isinstance(end, str):
@@ -204,7 +210,7 @@ class RoutePlanner:
         # Where the robot stands it stands: what touches it there does not bar it from leaving.
         tail = min(0.6, length) / length if leaving and length > 0.0 else 0.0
         line = shapely.LineString([point + tail * (foot - point), foot])
-        if any(shapely.LineString(r.points).crosses(line) for r in self._site.roads):
+        if self._roads.query(line, predicate="crosses").size:
             return False
         hits = self._obstacles.query(line, predicate="dwithin", distance=CONNECTOR_CLEARANCE_M)
         return not hits.size
@@ -216,9 +222,8 @@ class RoutePlanner:
         costs = np.where(shut, _NEVER, self._costs)
         first, last = self._edges[start.edge], self._edges[goal.edge]
         from_nodes = np.array([first.source, first.target])
-        distance, before = dijkstra(
-            self._graph(costs), indices=from_nodes, return_predecessors=True
-        )
+        graph = self._graph(costs) if shut.any() else self._open_graph
+        distance, before = dijkstra(graph, indices=from_nodes, return_predecessors=True)
         done_first = start.arc_m / self._lengths[start.edge]
         done_last = goal.arc_m / self._lengths[goal.edge]
         leave = np.array(
@@ -273,8 +278,7 @@ class RoutePlanner:
         )
 
     def _joined_when_open(self, start: _Joint, goal: _Joint) -> bool:
-        graph = self._graph(self._costs)
-        reach = dijkstra(graph, indices=self._edges[start.edge].source)
+        reach = dijkstra(self._open_graph, indices=self._edges[start.edge].source)
         return bool(np.isfinite(reach[self._edges[goal.edge].source]))
 
     def _edge_between(self, a: int, b: int, costs: np.ndarray) -> _Stretch:
@@ -359,19 +363,27 @@ def _assemble(stretches: list[_Stretch], goal_yaw: float) -> Route:
         points.append(points[0])
         spans.append(stretches[0].span)
     points, spans = _rounded(np.array(points), spans)
-    pieces = [resample(np.array([a, b]), SPACING_M) for a, b in pairwise(points)]
-    dense = np.vstack([pieces[0][:1], *(piece[1:] for piece in pieces)])
-    ends = np.cumsum([np.hypot(*(piece[-1] - piece[0])) for piece in pieces])
+    arcs = arc_lengths(points)
+    dense = sample(points, _subdivided(arcs, SPACING_M))
     merged: list[RouteSpan] = []
-    start = 0.0
-    for span, end in zip(spans, ends.tolist(), strict=True):
-        if merged and replace(merged[-1], start_m=0.0, end_m=0.0) == span:
-            merged[-1] = replace(merged[-1], end_m=end)
-        else:
+    first = 0
+    for i, span in enumerate(spans):
+        if i + 1 == len(spans) or spans[i + 1] != span:
+            start, end = float(arcs[first]), float(arcs[i + 1])
             merged.append(replace(span, start_m=start, end_m=end))
-        start = end
+            first = i + 1
     name = f"route-{zlib.crc32(dense.round(3).tobytes()):08x}"
     return Route(name, dense, tuple(merged), goal_yaw)
+
+
+def _subdivided(arcs: np.ndarray, spacing_m: float) -> np.ndarray:
+    """Put arc lengths between the given ones until none are farther apart than the spacing."""
+    steps = np.diff(arcs)
+    counts = np.maximum(np.ceil(steps / spacing_m), 1).astype(int)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    within = np.arange(counts.sum()) - np.repeat(first, counts)
+    dense = np.repeat(arcs[:-1], counts) + within * np.repeat(steps / counts, counts)
+    return np.append(dense, arcs[-1])
 
 
 def _rounded(points: np.ndarray, spans: list[RouteSpan]) -> tuple[np.ndarray, list[RouteSpan]]:
