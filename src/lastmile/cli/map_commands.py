@@ -98,7 +98,7 @@ def show(
     if found is not None:
         crossed = len({s.crossing_id for s in found.spans if s.crossing_id})
         typer.echo(f"route {route[0]} to {route[1]}: {found.spans[-1].end_m:.0f} m, "
-                   f"{crossed} crossings")  # fmt: skip
+                   f"crossings: {crossed}")  # fmt: skip
     typer.echo(f"wrote {output}")
 
 

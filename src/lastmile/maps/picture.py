@@ -28,8 +28,8 @@ def draw_site(site: Site, path: Path | str, route: Route | None = None) -> None:
     low, high = _window(site, route)
     size = high - low
     inches = size * (_LARGEST_INCHES / size.max())
-    figure = Figure(figsize=(max(inches[0], 7.0), max(inches[1], 5.0)), dpi=130)
-    axes = figure.add_axes((0.06, 0.06, 0.92, 0.88))
+    figure = Figure(figsize=(max(inches[0], 7.0) / 0.8, max(inches[1], 5.0)), dpi=130)
+    axes = figure.add_axes((0.06, 0.06, 0.76, 0.88))
     axes.set_facecolor("#faf8f3")
     _draw_ground(axes, site)
     _draw_network(axes, site, thin=route is not None)
@@ -63,7 +63,7 @@ def draw_site(site: Site, path: Path | str, route: Route | None = None) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("x east in map [m]")
     axes.set_ylabel("y north in map [m]")
-    axes.legend(loc="upper right", fontsize=9, framealpha=0.95)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.005, 1.0), fontsize=9, frameon=False)
     axes.set_title(_title(site, route), fontsize=11)
     figure.text(0.985, 0.01, site.attribution, ha="right", fontsize=7)
     figure.savefig(path, format="png")
@@ -135,4 +135,4 @@ def _title(site: Site, route: Route | None) -> str:
         crossings = len({e.crossing_id for e in site.edges if e.crossing_id})
         return f"{site.name}: {len(site.edges)} edges, {crossings} crossings"
     crossed = len({s.crossing_id for s in route.spans if s.crossing_id})
-    return f"{site.name}: route of {route.spans[-1].end_m:.0f} m, {crossed} crossings"
+    return f"{site.name}: route of {route.spans[-1].end_m:.0f} m, crossings: {crossed}"
