@@ -153,7 +153,7 @@ cdef Py_ssize_t sort_column(const float[:, :, ::1] points, unsigned char[:, ::1]
             follow(&t, i, r, z, False, p)
         elif error < 0.0:
             label[i, j] = GROUND
-            if (t.raised and r - t.raised_r < p.plateau and fabs(
+            if (t.raised and t.r - t.raised_r < p.plateau and fabs(
                     z - t.base_z - t.base_slope * (r - t.base_r)
                     ) <= p.tolerance + p.tolerance_slope * (r - t.base_r)):
                 # What rose fell again to where it began: a thing, not a curb.

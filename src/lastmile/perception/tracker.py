@@ -115,13 +115,14 @@ class Tracker:
             Takes points (N, 2) in odom, tells which lie on ground that was just seen free.
 
         """
+        p_before = self._state.p_moving
         if self.stamp_s is not None:
             self._state = motion_models.predict(self._state, stamp_s - self.stamp_s, self.config)
         self.stamp_s = stamp_s
         sigma = self._sigma(detections)
         rows, columns = self._associate(detections, sigma)
         self._correct(rows, columns, detections, sigma)
-        self._miss(np.setdiff1d(np.arange(len(self.tracks)), rows), seen_free)
+        self._miss(np.setdiff1d(np.arange(len(self.tracks)), rows), p_before, seen_free)
         self._end()
         self._begin(np.setdiff1d(np.arange(len(detections.thing)), columns), detections, sigma)
         self._judge()
@@ -232,9 +233,11 @@ class Tracker:
                 setattr(track, name, max(seen, 0.95 * getattr(track, name) + 0.05 * seen))
             track.outline = detections.outline[j] - detections.position[j]
 
-    def _miss(self, rows: np.ndarray, seen_free) -> None:
+    def _miss(self, rows: np.ndarray, p_before: np.ndarray, seen_free) -> None:
+        """Carry on what was not seen; it is not thought to stop because it is hidden."""
         if rows.size == 0:
             return
+        self._state.p_moving[rows] = p_before[rows]
         visible = seen_free(self.positions()[rows])
         for i, free in zip(rows, visible, strict=True):
             self.tracks[i].thing = -1

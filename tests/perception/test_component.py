@@ -1,0 +1,147 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tests.perception import scenes
+
+from lastmile.perception.component import build
+from lastmile.perception.config import PerceptionConfig
+from lastmile.types import DiagnosticLevel, LocalCostMap, ObstacleArray
+
+SCENE = scenes.Scene(things=(scenes.Cylinder(5.0, 0.5, 0.22, 1.7),))
+GOOD = scenes.scan(SCENE, (0, 0, 0), "lidar_link", 1.0)
+FRONT = scenes.scan(SCENE, (0, 0, 0), "depth_front_optical_frame", 1.0)
+REAR = scenes.scan(SCENE, (0, 0, 0), "depth_rear_optical_frame", 1.0)
+
+
+@pytest.fixture
+def node():
+    return build(PerceptionConfig(), SimpleNamespace(robot=scenes.Robot()))
+
+
+def feed(node, stamp, grid=GOOD, odometry_stamp=None):
+    when = stamp if odometry_stamp is None else odometry_stamp
+    node.receive("odometry", scenes.odometry(when, (0.0, 0.0, 0.0)))
+    node.receive("depth/front/points", replace(FRONT, stamp_s=stamp))
+    node.receive("depth/rear/points", replace(REAR, stamp_s=stamp))
+    node.receive("lidar/points", replace(grid, stamp_s=stamp))
+    return node.step(stamp + 0.02)
+
+
+def message(node, stamp):
+    return node.diagnose(stamp)[0]
+
+
+def test_obstacles_come_with_each_scan_and_the_cost_map_with_every_second(node):
+    topics = [[topic for topic, _ in feed(node, 1.0 + 0.1 * k)] for k in range(6)]
+    assert topics == [["obstacles", "cost_map"], ["obstacles"]] * 3
+    assert message(node, 1.52).level == DiagnosticLevel.OK
+    out = dict(feed(node, 1.6))
+    assert isinstance(out["obstacles"], ObstacleArray)
+    assert isinstance(out["cost_map"], LocalCostMap)
+    (person,) = out["obstacles"].obstacles
+    assert person.predicted_path.shape == (10, 2)
+    assert person.predicted_sigma.shape == (10,)
+    assert person.age_s == pytest.approx(0.6)
+
+
+def test_nothing_comes_without_a_scan(node):
+    node.receive("odometry", scenes.odometry(1.0, (0, 0, 0)))
+    assert node.step(1.0) == []
+    assert message(node, 1.0).level == DiagnosticLevel.ERROR
+
+
+def test_scan_without_odometry_near_it_is_refused_and_the_reason_told(node):
+    assert feed(node, 1.0, odometry_stamp=0.84) == []
+    assert "no odometry within 0.15 s" in message(node, 1.02).message
+    assert [topic for topic, _ in feed(node, 1.1)] == ["obstacles", "cost_map"]
+
+
+def spoil(kind):
+    points = GOOD.points.copy()
+    if kind == "half":
+        points[:, 512:] = np.inf
+    elif kind == "nan":
+        points[:] = np.nan
+    elif kind == "empty":
+        points = points[:, :0]
+    elif kind == "flat":
+        points = points.reshape(-1, 3)
+    elif kind == "none":
+        points = None
+    return replace(GOOD, points=points)
+
+
+@pytest.mark.parametrize("kind", ["half", "nan", "empty", "flat", "none"])
+def test_malformed_clouds_are_refused_and_the_node_lives_on(node, kind):
+    assert len(feed(node, 1.0)) == 2
+    assert feed(node, 1.1, spoil(kind)) == []
+    told = message(node, 1.12)
+    assert told.level == DiagnosticLevel.WARN
+    assert told.values["refused lidar/points"] == "1"
+    assert message(node, 1.5).level == DiagnosticLevel.ERROR
+    assert len(feed(node, 1.2)) == 2
+
+
+def test_wrong_frame_old_future_and_repeated_stamps_are_refused(node):
+    assert feed(node, 1.0, replace(GOOD, frame_id="odom")) == []
+    assert "'odom'" in message(node, 1.0).message
+    node.receive("lidar/points", replace(GOOD, stamp_s=0.2))
+    assert node.step(1.0) == []
+    assert "0.800 s old" in message(node, 1.0).message
+    node.receive("lidar/points", replace(GOOD, stamp_s=1.5))
+    assert node.step(1.0) == []
+    assert "ahead of the clock" in message(node, 1.0).message
+    node.receive("lidar/points", replace(GOOD, stamp_s=np.nan))
+    assert node.step(1.0) == []
+    assert len(feed(node, 1.1)) == 2
+    assert feed(node, 1.1) == []
+    assert "stamps must rise" in message(node, 1.1).message
+
+
+def test_odometry_that_is_not_finite_is_not_used(node):
+    node.receive("odometry", scenes.odometry(1.0, (np.nan, 0, 0)))
+    node.receive("lidar/points", replace(GOOD, stamp_s=1.0))
+    assert node.step(1.02) == []
+    assert message(node, 1.02).values["refused odometry"] == "1"
+
+
+def test_bad_depth_image_is_told_and_lidar_goes_on(node):
+    feed(node, 1.0)
+    node.receive("depth/front/points", replace(FRONT, points=np.full_like(FRONT.points, np.nan)))
+    front = node.diagnose(1.02)[1]
+    assert front.level == DiagnosticLevel.WARN
+    assert "no return" in front.message
+    node.receive("lidar/points", replace(GOOD, stamp_s=1.1))
+    assert [topic for topic, _ in node.step(1.12)] == ["obstacles"]
+
+
+def test_obstacles_stand_in_odom_whatever_the_pose_of_the_robot(node):
+    world = scenes.Scene(things=(scenes.Cylinder(3.0, 9.0, 0.22, 1.7),))
+    pose = (1.0, 4.0, 1.2)
+    for k in range(4):
+        stamp = 1.0 + 0.1 * k
+        node.receive("odometry", scenes.odometry(stamp, pose))
+        node.receive("lidar/points", scenes.scan(world, pose, "lidar_link", stamp))
+        out = dict(node.step(stamp))
+    (person,) = out["obstacles"].obstacles
+    assert np.hypot(*(person.position - [3.0, 9.0])) < 0.25
+    assert np.hypot(*(person.footprint.mean(axis=0) - [3.0, 9.0])) < 0.3
+    assert person.velocity == pytest.approx([0.0, 0.0])
+
+
+def test_unknown_topic_is_an_error(node):
+    with pytest.raises(ValueError, match="imu"):
+        node.receive("imu", None)
+
+
+def test_same_inputs_give_the_same_outputs():
+    runs = []
+    for _ in range(2):
+        node = build(PerceptionConfig(), SimpleNamespace(robot=scenes.Robot()))
+        for k in range(4):
+            out = dict(feed(node, 1.0 + 0.1 * k))
+        runs.append((out["obstacles"].obstacles[0].position, node.pipeline.cost_map.read(0).cells))
+    assert (runs[0][0] == runs[1][0]).all()
+    assert (runs[0][1] == runs[1][1]).all()

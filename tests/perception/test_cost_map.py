@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+from tests.perception import scenes
+
+from lastmile.perception.config import PerceptionConfig
+from lastmile.perception.cost_map import CostMap, _roll
+from lastmile.perception.pipeline import Pipeline
+from lastmile.types import Cell
+
+CONFIG = PerceptionConfig()
+FRAMES = ("depth_front_optical_frame", "depth_rear_optical_frame")
+
+
+def drive(scene_at, pose_at, scans, seed=1, pipeline=None):
+    """Run a pipeline over scenes and poses by time; its last map and the pipeline."""
+    rng = np.random.default_rng(seed)
+    pipeline = pipeline or Pipeline(CONFIG, scenes.Robot())
+    for k in range(scans):
+        t = 0.1 * k
+        scene, pose = scene_at(t), pose_at(t)
+        lidar = scenes.scan(scene, pose, "lidar_link", t, rng)
+        depths = [scenes.scan(scene, pose, frame, t, rng, noise=0.004) for frame in FRAMES]
+        pipeline.update(lidar, depths, np.asarray(pose, float), np.zeros(2))
+    return pipeline.cost_map.read(t), pipeline
+
+
+def cells(cost_map, x, y):
+    x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+    column = np.floor((x - cost_map.origin[0]) / cost_map.resolution_m).astype(int)
+    row = np.floor((y - cost_map.origin[1]) / cost_map.resolution_m).astype(int)
+    return cost_map.cells[row, column]
+
+
+def standing(t):
+    return (0.0, 0.0, 0.0)
+
+
+def test_open_ground_is_free_to_eight_metres_and_unseen_ground_unknown():
+    cost_map, _ = drive(lambda t: scenes.Scene(), standing, 2)
+    x, y = np.meshgrid(np.arange(2.2, 8.5, 0.1), np.arange(-1.0, 1.0, 0.1))
+    assert (cells(cost_map, x, y) == Cell.FREE).mean() > 0.999
+    assert (cells(cost_map, np.arange(0.7, 1.9, 0.1), 0.05) == Cell.FREE).all()
+    # Beside the robot no sensor sees the ground.
+    assert (cells(cost_map, 0.05, np.arange(0.6, 1.5, 0.1)) == Cell.UNKNOWN).all()
+    assert (cost_map.cells.dtype, cost_map.cells.shape) == (np.int8, (200, 200))
+
+
+def test_wall_is_occupied_and_nothing_is_known_behind_it():
+    scene = scenes.Scene(things=(scenes.Box(6.0, 0.0, 0.2, 30.0, 4.0),))
+    cost_map, pipeline = drive(lambda t: scene, standing, 5)
+    y = np.arange(-5.0, 5.0, 0.1)
+    wall = np.maximum(cells(cost_map, 5.85, y), cells(cost_map, 5.95, y))
+    assert (wall == Cell.OCCUPIED).mean() > 0.98
+    x, yy = np.meshgrid(np.arange(6.3, 9.5, 0.1), np.arange(-4.0, 4.0, 0.1))
+    assert (cells(cost_map, x, yy) == Cell.UNKNOWN).all()
+    assert pipeline.obstacles(0.4).obstacles == ()
+
+
+def test_curb_of_twelve_centimetres_is_a_line_of_curb_and_a_dropped_kerb_is_free():
+    scene = scenes.Scene(steps=(scenes.Step((0.0, 1.0), 1.55, -0.12),))
+    cost_map, _ = drive(lambda t: scene, lambda t: (1.2 * t, 0.0, 0.0), 20)
+    x = np.arange(1.0, 5.0, 0.1)
+    across = np.stack([cells(cost_map, x, y) for y in (1.35, 1.45, 1.55, 1.65, 1.75)])
+    assert (across == Cell.CURB).any(axis=0).mean() > 0.95
+    assert (cells(cost_map, x[10:], 0.9) == Cell.FREE).all()
+    assert not (cost_map.cells == Cell.OCCUPIED).any()
+    scene = scenes.Scene(steps=(scenes.Step((1.0, 0.0), 4.0, -0.03),))
+    cost_map, _ = drive(lambda t: scene, lambda t: (1.2 * t, 0.0, 0.0), 20)
+    x, y = np.meshgrid(np.arange(3.0, 7.0, 0.1), np.arange(-1.0, 1.0, 0.1))
+    assert (cells(cost_map, x, y) == Cell.FREE).mean() > 0.999
+
+
+def test_curb_ahead_bars_the_way_before_the_robot_reaches_it():
+    scene = scenes.Scene(steps=(scenes.Step((1.0, 0.0), 5.0, -0.12),))
+    cost_map, _ = drive(lambda t: scene, lambda t: (1.2 * t, 0.0, 0.0), 20)
+    y = np.arange(-1.5, 1.5, 0.1)
+    line = np.stack([cells(cost_map, x, y) for x in np.arange(4.65, 5.4, 0.1)])
+    assert (line == Cell.CURB).any(axis=0).mean() > 0.95
+
+
+def test_walking_person_leaves_no_trail():
+    def scene(t):
+        return scenes.Scene(things=(scenes.Cylinder(5.0, -3.0 + 1.3 * t, 0.25, 1.7),))
+
+    cost_map, pipeline = drive(scene, standing, 30)
+    here = -3.0 + 1.3 * 2.9
+    trail = cells(cost_map, *np.meshgrid([4.85, 4.95, 5.05], np.arange(-3.5, here - 0.8, 0.1)))
+    assert (trail == Cell.OCCUPIED).sum() == 0
+    (person,) = pipeline.obstacles(2.9).obstacles
+    assert np.hypot(*(person.velocity - [0.0, 1.3])) < 0.25
+
+
+def test_thing_that_is_taken_away_clears():
+    def scene(t):
+        box = scenes.Box(4.0, 0.0, 0.5, 0.5, 0.9)
+        return scenes.Scene(things=(box,) if t < 1.95 else ())
+
+    before, _ = drive(scene, standing, 19)
+    assert (cells(before, [3.75, 3.85], 0.0) == Cell.OCCUPIED).any()
+    after, _ = drive(scene, standing, 30)
+    assert (cells(after, np.arange(3.5, 4.5, 0.1), 0.0) == Cell.FREE).all()
+
+
+def test_window_rolls_with_the_robot_and_keeps_places():
+    scene = scenes.Scene(things=(scenes.Cylinder(4.0, 2.0, 0.1, 1.0),))
+    cost_map, _ = drive(lambda t: scene, lambda t: (2.0 * t, -0.5 * t, 0.3 * t), 15)
+    occupied = np.argwhere(cost_map.cells == Cell.OCCUPIED)
+    at = cost_map.origin + (occupied[:, ::-1] + 0.5) * cost_map.resolution_m
+    assert len(at) > 0
+    assert np.hypot(*(at - [4.0, 2.0]).T).max() < 0.3
+    centre = cost_map.origin + 10.0
+    assert np.abs(centre - [2.8, -0.7]).max() <= 0.11
+
+
+def test_roll_moves_content_by_whole_cells():
+    rng = np.random.default_rng(0)
+    for rows, columns in [(0, 0), (2, -3), (-4, 1), (50, 0), (0, -8)]:
+        grid = rng.integers(0, 9, (8, 8))
+        rolled = grid.copy()
+        _roll(rolled, rows, columns, -1)
+        for i in range(8):
+            for j in range(8):
+                a, b = i + rows, j + columns
+                inside = 0 <= a < 8 and 0 <= b < 8
+                assert rolled[i, j] == (grid[a, b] if inside else -1)
+
+
+def test_update_agrees_with_plain_rules():
+    from lastmile.perception import _cost_map
+
+    rng = np.random.default_rng(1)
+    shape = (40, 30)
+    seen = rng.integers(0, 64, shape, dtype=np.uint8)
+    hits = rng.integers(0, 10, shape, dtype=np.uint8)
+    steps = rng.integers(0, 10, shape, dtype=np.uint8)
+    kind = rng.integers(0, 3, shape, dtype=np.uint8)
+    known = rng.uniform(0.0, 60.0, shape).astype(np.float32)
+    cells_out = np.zeros(shape, np.int8)
+    c = CONFIG.cost_map
+    hit = (seen & 1) > 0
+    moves = ~hit & ((seen & 8) > 0)
+    free = ~hit & ~moves & ((seen & 2) > 0)
+    want_hits = np.where(hit, np.minimum(hits + c.hit, c.evidence_max), hits)
+    want_hits = np.where(moves, 0, want_hits)
+    want_hits = np.where(free, np.maximum(want_hits.astype(int) - c.clear, 0), want_hits)
+    want_known = np.where(hit | free, np.float32(50.0), known)
+    want_hits = np.where(want_known < 50.0 - c.memory_s, 0, want_hits)
+    edge = (seen & 48) > 0
+    want_steps = np.where(edge, np.minimum(steps + c.step_hit, c.evidence_max), steps)
+    flat = ~edge & ((seen & 4) > 0) & (want_steps > 0)
+    want_steps = want_steps - flat
+    rules = [c.hit, c.clear, c.evidence_max, c.occupied_from, c.step_hit, c.step_from, c.memory_s]
+    _cost_map.update(seen, np.array(rules, float), 50.0, hits, steps, kind, known, cells_out)
+    assert (hits == want_hits).all()
+    assert (steps == want_steps).all()
+    assert (known == want_known).all()
+    step_cell = np.where(kind == 2, Cell.DROP_OFF, Cell.CURB)
+    want = np.where(want_known >= 50.0 - c.memory_s, Cell.FREE, Cell.UNKNOWN)
+    want = np.where(want_steps >= c.step_from, step_cell, want)
+    want = np.where(want_hits >= c.occupied_from, Cell.OCCUPIED, want)
+    assert (cells_out == want).all()
+
+
+def test_ground_under_the_robot_is_free_and_far_points_are_not_asked():
+    cost_map = CostMap(CONFIG.cost_map, scenes.FOOTPRINT)
+    cost_map.move_to(np.array([100.0, -50.0, 1.0]), 5.0)
+    seen = np.zeros((200, 200), np.uint8)
+    cost_map._stand(np.array([100.0, -50.0, 1.0]), seen)
+    assert seen.sum() / 2 * 0.01 == pytest.approx(0.70 * 0.55, abs=0.05)
+    assert not cost_map.seen_free(np.array([[0.0, 0.0], [1e7, 1e7]])).any()

@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+
+from lastmile.perception.config import TrackerConfig
+from lastmile.perception.tracker import Detections, Tracker
+from lastmile.types import ObstacleKind
+
+CONFIG = TrackerConfig()
+SQUARE = np.array([[-0.2, -0.2], [0.2, -0.2], [0.2, 0.2], [-0.2, 0.2]])
+
+
+def detections(positions, length=0.45, height=1.6, fresh=np.nan):
+    positions = np.asarray(positions, float).reshape(-1, 2)
+    n = len(positions)
+    return Detections(
+        positions,
+        np.full(n, length),
+        np.full(n, length * 0.6),
+        np.full(n, height),
+        np.hypot(*positions.T),
+        np.full(n, fresh),
+        [SQUARE + p for p in positions],
+        np.arange(n),
+    )
+
+
+def nowhere(points):
+    return np.zeros(len(points), bool)
+
+
+def run(tracker, path, start=0.0, seen_free=nowhere, **shape):
+    for k, positions in enumerate(path):
+        tracker.update(start + 0.1 * k, detections(positions, **shape), seen_free)
+
+
+def walk(rng, count, velocity=(-1.4, 0.0), start=(8.0, 1.0), noise=0.04):
+    t = 0.1 * np.arange(count)[:, None]
+    return np.asarray(start) + t * np.asarray(velocity) + rng.normal(0, noise, (count, 2))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_walking_person_has_a_velocity_within_half_a_second(seed):
+    tracker = Tracker(CONFIG)
+    run(tracker, walk(np.random.default_rng(seed), 6)[:, None])
+    assert len(tracker.tracks) == 1
+    assert np.hypot(*(tracker.velocities()[0] - [-1.4, 0.0])) < 0.5
+
+
+def test_velocity_of_a_walking_person_is_good_after_two_seconds():
+    errors = []
+    for seed in range(10):
+        tracker = Tracker(CONFIG)
+        run(tracker, walk(np.random.default_rng(seed), 21)[:, None])
+        errors.append(np.hypot(*(tracker.velocities()[0] - [-1.4, 0.0])))
+    assert np.median(errors) < 0.18
+
+
+def test_standing_things_have_no_velocity():
+    rng = np.random.default_rng(4)
+    poles = rng.uniform(-12, 12, (30, 2))
+    tracker = Tracker(CONFIG)
+    moving = []
+    for k in range(100):
+        tracker.update(0.1 * k, detections(poles + rng.normal(0, 0.05, poles.shape)), nowhere)
+        moving.append(np.hypot(*tracker.velocities().T) > 0.1)
+    assert np.mean(np.concatenate(moving)) < 0.002
+
+
+def test_occluded_person_is_carried_on_and_keeps_its_id():
+    tracker = Tracker(CONFIG)
+    path = walk(np.random.default_rng(1), 60)
+    run(tracker, path[:20, None])
+    first = tracker.tracks[0].id
+    run(tracker, [np.zeros((0, 2))] * 15, start=2.0)
+    assert len(tracker.tracks) == 1
+    assert tracker.tracks[0].thing == -1
+    assert np.hypot(*(tracker.positions()[0] - path[34])) < 0.5
+    run(tracker, path[35:40, None], start=3.5)
+    assert [t.id for t in tracker.tracks] == [first]
+
+
+def test_lost_things_end_after_two_seconds_or_when_their_place_is_seen_free():
+    path = walk(np.random.default_rng(1), 20)[:, None]
+    tracker = Tracker(CONFIG)
+    run(tracker, path)
+    run(tracker, [np.zeros((0, 2))] * 22, start=2.0)
+    assert tracker.tracks == []
+    tracker = Tracker(CONFIG)
+    run(tracker, path)
+    run(
+        tracker,
+        [np.zeros((0, 2))] * 5,
+        start=2.0,
+        seen_free=lambda points: np.ones(len(points), bool),
+    )
+    assert tracker.tracks == []
+
+
+def test_people_who_pass_each_other_keep_their_ids():
+    rng = np.random.default_rng(6)
+    a = walk(rng, 40, (-1.2, 0.0), (5.0, 0.5))
+    b = walk(rng, 40, (1.2, 0.0), (0.5, -0.4))
+    tracker = Tracker(CONFIG)
+    run(tracker, np.stack([a, b], axis=1)[:5])
+    ids = {t.id: v[0] > 0 for t, v in zip(tracker.tracks, tracker.velocities(), strict=True)}
+    run(tracker, np.stack([a, b], axis=1)[5:], start=0.5)
+    after = {t.id: v[0] > 0 for t, v in zip(tracker.tracks, tracker.velocities(), strict=True)}
+    assert after == ids
+
+
+def test_car_at_fifty_km_per_hour_is_followed():
+    rng = np.random.default_rng(2)
+    tracker = Tracker(CONFIG)
+    run(tracker, walk(rng, 20, (-13.9, 0.0), (70.0, 4.0), 0.3)[:, None], length=4.2, height=1.4)
+    assert len(tracker.tracks) == 1
+    assert np.hypot(*(tracker.velocities()[0] - [-13.9, 0.0])) < 1.5
+    assert tracker.kind(0) == ObstacleKind.VEHICLE
+
+
+def test_kinds_follow_size_speed_and_history():
+    rng = np.random.default_rng(3)
+    tracker = Tracker(CONFIG)
+    run(tracker, walk(rng, 20)[:, None])
+    assert tracker.kind(0) == ObstacleKind.PERSON
+    tracker = Tracker(CONFIG)
+    run(tracker, walk(rng, 20, (-5.0, 0.0), (12.0, 1.0))[:, None], length=1.8)
+    assert tracker.kind(0) == ObstacleKind.CYCLIST
+    tracker = Tracker(CONFIG)
+    run(tracker, walk(rng, 45, (0.0, 0.0))[:, None], height=0.4)
+    assert tracker.kind(0) == ObstacleKind.STATIC
+
+
+def test_covering_free_ground_tells_motion():
+    slow = walk(np.random.default_rng(9), 12, (-0.5, 0.0))[:, None]
+    told, untold = Tracker(CONFIG), Tracker(CONFIG)
+    run(told, slow, fresh=0.4)
+    run(untold, slow, fresh=0.0)
+    assert np.hypot(*told.velocities()[0]) > 0.2
+    assert untold._state.p_moving[0] < told._state.p_moving[0]
