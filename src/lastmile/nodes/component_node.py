@@ -88,7 +88,9 @@ class ComponentNode(LifecycleNode):
         self.failure = ""
         self.host, self.config = read_parameters(self, resolve(spec.config))
         self.simulated = bool(self.get_parameter("use_sim_time").value)
-        self.poll_s = POLL_FAST_S if spec.trigger or spec.period_s <= FAST_PERIOD_S else POLL_SLOW_S
+        self.pause_s = (
+            POLL_FAST_S if spec.trigger or spec.period_s <= FAST_PERIOD_S else POLL_SLOW_S
+        )
         self._service_executor = SingleThreadedExecutor()
         self._service_executor.add_node(self)
         self._axis = SteadyAxis(self.host.simulation_rate if self.simulated else 1.0)
@@ -167,8 +169,14 @@ class ComponentNode(LifecycleNode):
 
     # ------------------------------------------------------------------------------ loop
 
+    @property
+    def pause_s(self) -> float:
+        """Time to sleep between calls of `spin_some`."""
+        fast = self.spec.trigger or self.spec.period_s <= FAST_PERIOD_S
+        return POLL_FAST_S if fast else POLL_SLOW_S
+
     def spin_some(self) -> None:
-        """Do everything that is due now; the caller sleeps `poll_s` between calls."""
+        """Do everything that is due now."""
         monotonic_s = time.monotonic()
         self._read_clock(monotonic_s)
         stamp_s = self._now(monotonic_s)
@@ -176,6 +184,10 @@ class ComponentNode(LifecycleNode):
             triggered = self._read_inputs(stamp_s)
             if self._active and (triggered or self._is_due(stamp_s)):
                 self._step(stamp_s)
+        self._keep_up(monotonic_s, stamp_s)
+
+    def _keep_up(self, monotonic_s: float, stamp_s: float | None) -> None:
+        """Do what is due by the monotonic clock, whether or not the ROS clock runs."""
         if monotonic_s >= self._housekeeping_at:
             self._housekeeping_at = monotonic_s + HOUSEKEEPING_S
             self._keep_house()
@@ -220,8 +232,12 @@ class ComponentNode(LifecycleNode):
         began = time.perf_counter()
         outputs = self._component.step(stamp_s)
         self._meter.add(time.perf_counter() - began, lateness_s)
+        self._before_outputs(stamp_s)
         for topic, value in outputs:
             self._publish(topic, value)
+
+    def _before_outputs(self, stamp_s: float) -> None:
+        """Do what must come before the outputs of a step."""
 
     def _publish(self, topic: str, value: Any) -> None:
         action, _, part = topic.rpartition("/")
@@ -299,7 +315,7 @@ class ComponentNode(LifecycleNode):
                 client.watch(self._clock_s or 0.0)
 
     def _diagnose(self, stamp_s: float | None) -> None:
-        lines = [self._meter.report(self.spec.period_s)]
+        lines = [self._meter.report(self.spec.period_s), *self._own_lines()]
         if stamp_s is None:
             lines.append(
                 Diagnostic("clock", DiagnosticLevel.WARN, "waits for /clock, none came so far")
@@ -313,6 +329,10 @@ class ComponentNode(LifecycleNode):
             )
         name = self.get_fully_qualified_name().lstrip("/")
         self._diagnostics.publish(diagnostics_message(name, lines, self._clock_s or 0.0))
+
+    def _own_lines(self) -> list[Diagnostic]:
+        """Tell what a special node has to tell besides."""
+        return []
 
     def _diagnose_inputs(self) -> Diagnostic:
         values, troubles = {}, []

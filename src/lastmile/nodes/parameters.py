@@ -28,8 +28,8 @@ BUILT_IN_PREFIX = "qos_overrides."
 class HostConfig:
     """What every node needs to know of the world around its component."""
 
-    site: str = param("maps/helsinki", "Folder of the site bundle.")
-    robot: str = param("sim/robot/lastmile.urdf", "The robot's URDF.")
+    site: str = param("helsinki", "The site: a name, or the folder of a bundle.")
+    robot: str = param("", "The robot's URDF, that of the project if empty.")
     state_dir: str = param(":memory:", "Folder of the journals, `:memory:` for none on disk.")
     party: str = param("robot-1", "Name of the robot or locker on the message link.")
     link: LinkConfig = section(LinkConfig, "The message link between robot and lockers.")

@@ -7,6 +7,7 @@ unknown parameter, a value outside its range). Messages go to standard error.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -23,6 +24,8 @@ from lastmile.errors import UserError
 from lastmile.nodes.environment import ros_environment
 
 OK, FAILED, BAD_USAGE = 0, 1, 2
+# Names the file descriptor on which a node says that it is active.
+READY_PIPE = "LASTMILE_READY_PIPE"
 
 
 class StopRequest:
@@ -89,6 +92,7 @@ def _run(name: str, node: Any, loop: Callable[[Any, StopRequest], None], stop: S
             succeeded = TransitionCallbackReturn.SUCCESS
             if node.trigger_configure() != succeeded or node.trigger_activate() != succeeded:
                 return _complain(name, node.failure or "cannot be activated", FAILED)
+            tell_ready()
         loop(node, stop)
         return OK
     except (UserError, OSError) as error:
@@ -100,11 +104,18 @@ def _run(name: str, node: Any, loop: Callable[[Any, StopRequest], None], stop: S
         node.destroy_node()
 
 
+def tell_ready() -> None:
+    """Tell the process that started this one, if it left a pipe for that."""
+    if pipe := os.environ.pop(READY_PIPE, ""):
+        with os.fdopen(int(pipe), "wb") as file:
+            file.write(b"ready")
+
+
 def poll_loop(node: Any, stop: StopRequest) -> None:
-    """Let a node do what is due, every `poll_s`."""
+    """Let a node do what is due, with its pause in between."""
     while not stop.asked:
         node.spin_some()
-        time.sleep(node.poll_s)
+        time.sleep(node.pause_s)
 
 
 def _complain(name: str, message: str, code: int) -> int:

@@ -10,11 +10,15 @@ import numpy as np
 
 from lastmile.handoff.link import MqttLink
 from lastmile.maps.bundle import read_site
+from lastmile.maps.site import Site
 from lastmile.nodes.parameters import HostConfig
+from lastmile.share import find_share
+from lastmile.simulation.setting import named_site
 from lastmile.stack.context import Context
 from lastmile.vehicle.description import read_robot
 
 MEMORY = ":memory:"
+ROBOT = "sim/robot/lastmile.urdf"
 
 
 class OnDemand:
@@ -51,11 +55,16 @@ def make_context(host: HostConfig, node_name: str) -> Context:
     if host.state_dir != MEMORY:
         Path(host.state_dir).mkdir(parents=True, exist_ok=True)
     return Context(
-        site=OnDemand(lambda: read_site(Path(host.site))),
-        robot=read_robot(host.robot),
+        site=OnDemand(lambda: read_named_site(host.site)),
+        robot=read_robot(host.robot or find_share(ROBOT)),
         # Nodes that share a seed must not share their numbers.
         rng=np.random.default_rng([host.seed, zlib.crc32(node_name.encode())]),
         name=host.party,
         state_dir=host.state_dir,
         link=lambda party: MqttLink(party, host.link),
     )
+
+
+def read_named_site(name: str) -> Site:
+    """Read a site by its name or by the folder of its bundle."""
+    return read_site(Path(name)) if "/" in name else named_site(name)

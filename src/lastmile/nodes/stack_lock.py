@@ -1,0 +1,89 @@
+"""One stack per ROS domain and namespace."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from lastmile.errors import UserError
+
+DISCOVERY_S = 1.0
+
+
+class StackLock:
+    """
+    A lock file that the kernel lets go when its holder dies.
+
+    Raises
+    ------
+    UserError
+        From `take`, if another process holds the lock; the message names it.
+
+    """
+
+    def __init__(self, domain: int, namespace: str) -> None:
+        self.domain = domain
+        self.namespace = namespace
+        folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+        name = namespace.strip("/").replace("/", "-") or "root"
+        self.path = folder / f"lastmile-{os.getuid()}-domain-{domain}-{name}.lock"
+        self._file = None
+
+    def take(self, what: str) -> None:
+        """Take the lock and write down who has it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise UserError(self._refusal(holder)) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} ({what})")
+        file.flush()
+        self._file = file
+
+    def refuse_running(self, names: set[str]) -> None:
+        """Raise if nodes of these names are on the graph already, whoever started them."""
+        running = sorted(names & self._nodes_on_graph())
+        if running:
+            raise UserError(self._refusal(f"node {running[0]}"))
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _refusal(self, holder: str) -> str:
+        return (
+            f"a stack runs already in ROS domain {self.domain}, namespace {self.namespace}:"
+            f" {holder}; end it, or choose another domain (ROS_DOMAIN_ID) or namespace"
+        )
+
+    def _nodes_on_graph(self) -> set[str]:
+        import rclpy
+
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=self.domain)
+        try:
+            node = rclpy.create_node(f"lookout_{os.getpid()}", context=context)
+            deadline = time.monotonic() + DISCOVERY_S
+            found: set[str] = set()
+            while time.monotonic() < deadline:
+                time.sleep(0.1)
+                names = node.get_node_names_and_namespaces()
+                found = {
+                    name
+                    for name, namespace in names
+                    if namespace.rstrip("/") == self.namespace.rstrip("/")
+                }
+            node.destroy_node()
+            return found
+        finally:
+            rclpy.shutdown(context=context)
