@@ -1,0 +1,269 @@
+"""The `docking` node: serves `dock`, drives the last metres by the locker's markers."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from lastmile.geometry.se2 import advance, compose, invert, wrap_angle
+from lastmile.handoff.approach import roll_out, stand_law
+from lastmile.handoff.config import DockingConfig
+from lastmile.handoff.docking_task import DockingTask, Move, Scene
+from lastmile.handoff.port_estimate import PortFilter, see_port
+from lastmile.handoff.stamps import StampGuard
+from lastmile.maps.site import Locker
+from lastmile.types import (
+    Diagnostic,
+    DiagnosticLevel,
+    DockGoal,
+    LocalizationState,
+    MarkerArray,
+    OdometryEstimate,
+    TaskCancel,
+    TaskFeedback,
+    TaskOutcome,
+    TaskResult,
+    Trajectory,
+)
+
+FEEDBACK_PERIOD_S = 0.5
+HISTORY_S = 2.0
+TWIST_APART = np.array([0.1, 0.3])
+"""How far the planned twist may be from the measured one and still be planned on from."""
+AGE_MAX_S = {
+    "obstacles": 0.5, "cost_map": 1.0, "bay/state": 0.5, "localization/status": 1.0,
+    "base/state": 0.5,
+}  # fmt: skip
+
+
+def build(config: DockingConfig, context) -> DockingComponent:
+    """Make the component."""
+    return DockingComponent(config, context)
+
+
+class DockingComponent:
+    """Docking as a component: inputs in, a trajectory at each step while a goal runs."""
+
+    def __init__(self, config: DockingConfig, context) -> None:
+        self._config = config
+        self._lockers: dict[str, Locker] = {locker.id: locker for locker in context.site.lockers}
+        mounts = context.robot.mounts
+        self._T_base_camera = mounts["camera_optical_frame"]
+        self._port_x_m = float(mounts["port_link"][0, 3])
+        self._footprint = np.asarray(context.robot.footprint, dtype=float)
+        self._guard = StampGuard()
+        self._latest: dict[str, Any] = {}
+        self._odometry: deque[OdometryEstimate] = deque(maxlen=int(HISTORY_S * 100))
+        self._images: list[MarkerArray] = []
+        self._orders: list[tuple[str, Any]] = []
+        self._port = PortFilter(config.images_kept, config.port_gate_m)
+        self._task: DockingTask | None = None
+        self._plan: Trajectory | None = None
+        self._feedback_s = -np.inf
+        self._unfit_images = 0
+
+    def receive(self, topic: str, value: Any) -> None:
+        """Take a value."""
+        if topic in ("dock/goal", "dock/cancel"):
+            self._orders.append((topic, value))
+            return
+        if not self._guard.accepts(topic, value.stamp_s):
+            return
+        if topic == "odometry":
+            if not _all_finite(value.pose_odom_base, value.twist_base):
+                self._guard.refuse(topic, "not_finite", "pose or twist is not finite")
+                return
+            self._odometry.append(value)
+        elif topic == "localization/status" and not _all_finite(value.pose_map_odom):
+            self._guard.refuse(topic, "not_finite", "pose_map_odom is not finite")
+        elif topic == "markers":
+            self._images = [*self._images[-9:], value]
+        else:
+            self._latest[topic] = value
+
+    def step(self, stamp_s: float) -> list[tuple[str, Any]]:
+        """Take orders and images, then move on the goal."""
+        self._guard.now_s = stamp_s
+        outputs = self._take_orders(stamp_s)
+        self._look()
+        task = self._task
+        if task is None:
+            return outputs
+        scene = self._scene(stamp_s)
+        if scene is None:
+            # Nothing is sent: the gate brakes for want of a fresh plan.
+            self._plan = None
+            task.text = "odometry is silent"
+            return outputs + self._feedback(stamp_s, task)
+        answer = task.step(scene)
+        if isinstance(answer, Move):
+            outputs.append(("docking/plan", self._drive(scene, answer)))
+            return outputs + self._feedback(stamp_s, task)
+        outcome, text, data = answer
+        self._task = None
+        outputs.append(("docking/plan", self._drive(scene, Move(stand_law, text))))
+        result = TaskResult(task.goal.goal_id, stamp_s, outcome, text, data)
+        return [*outputs, ("dock/result", result)]
+
+    def diagnose(self, stamp_s: float) -> list[Diagnostic]:
+        """Tell what docking does and which inputs are missing."""
+        task = self._task
+        values = {name: str(count) for name, count in sorted(self._guard.rejected.items())}
+        values |= self._guard.last | {"unfit_images": str(self._unfit_images)}
+        if task is None:
+            return [Diagnostic("docking", DiagnosticLevel.OK, "idle", values)]
+        level = DiagnosticLevel.WARN if task.text else DiagnosticLevel.OK
+        return [Diagnostic("docking", level, task.text or str(task.phase), values)]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    # -------------------------------------------------------------------------------------- goals
+
+    def _take_orders(self, stamp_s: float) -> list[tuple[str, Any]]:
+        results = []
+        for topic, value in self._orders:
+            if topic == "dock/cancel" and isinstance(value, TaskCancel):
+                if self._task is not None and self._task.goal.goal_id == value.goal_id:
+                    self._task.canceled = True
+            elif topic == "dock/goal" and isinstance(value, DockGoal):
+                results += self._begin(stamp_s, value)
+        self._orders.clear()
+        return results
+
+    def _begin(self, stamp_s: float, goal: DockGoal) -> list[tuple[str, Any]]:
+        if self._task is not None and self._task.goal.goal_id == goal.goal_id:
+            return []
+        locker = self._lockers.get(goal.locker_id)
+        if locker is None:
+            known = ", ".join(sorted(self._lockers)) or "none"
+            text = f"locker {goal.locker_id!r} is not on the site's list: {known}"
+            return [_failed(stamp_s, goal.goal_id, text)]
+        results = []
+        if self._task is not None:
+            text = f"replaced by goal {goal.goal_id!r}"
+            results.append(_failed(stamp_s, self._task.goal.goal_id, text))
+        self._port.clear()
+        self._images.clear()
+        self._task = DockingTask(
+            goal,
+            stamp_s,
+            self._config,
+            self._footprint,
+            self._port_x_m,
+            float(self._T_base_camera[0, 3]),
+            self._port,
+        )
+        return results
+
+    def _feedback(self, stamp_s: float, task: DockingTask) -> list[tuple[str, Any]]:
+        if stamp_s - self._feedback_s < FEEDBACK_PERIOD_S:
+            return []
+        self._feedback_s = stamp_s
+        feedback = TaskFeedback(
+            task.goal.goal_id, stamp_s, str(task.phase), task.travelled_m, 0.0, task.text
+        )
+        return [("dock/feedback", feedback)]
+
+    # ------------------------------------------------------------------------------------- inputs
+
+    def _look(self) -> None:
+        """Fit the port to new images and average it in odom, by the pose at each image."""
+        waiting = []
+        for image in self._images:
+            if self._task is None or self._task.goal.undock:
+                continue
+            pose_odom_base = self._pose_at(image.stamp_s)
+            if pose_odom_base is None:
+                if self._odometry and image.stamp_s > self._odometry[-1].stamp_s:
+                    waiting.append(image)
+                continue
+            locker = self._lockers[self._task.goal.locker_id]
+            sight = see_port(image, self._T_base_camera, locker)
+            if sight is not None:
+                self._port.add(sight, pose_odom_base)
+            elif any(marker.id in locker.markers for marker in image.markers):
+                self._unfit_images += 1
+        self._images = waiting
+
+    def _pose_at(self, stamp_s: float) -> np.ndarray | None:
+        """Pose of base in odom at a past moment, None where odometry has a hole there."""
+        after = next((o for o in self._odometry if o.stamp_s >= stamp_s), None)
+        before = next((o for o in reversed(self._odometry) if o.stamp_s <= stamp_s), None)
+        if before is None or after is None or after.stamp_s - before.stamp_s > 0.2:
+            return None
+        if after is before:
+            return before.pose_odom_base
+        share = (stamp_s - before.stamp_s) / (after.stamp_s - before.stamp_s)
+        a, b = before.pose_odom_base, after.pose_odom_base
+        pose = a + share * (b - a)
+        pose[2] = a[2] + share * float(wrap_angle(b[2] - a[2]))
+        return pose
+
+    def _scene(self, stamp_s: float) -> Scene | None:
+        if not self._odometry:
+            return None
+        odometry = self._odometry[-1]
+        age_s = stamp_s - odometry.stamp_s
+        if age_s > self._config.input_age_max_s:
+            return None
+        base = self._fresh("base/state", stamp_s)
+        held = "e-stop" if base is not None and base.estop else ""
+        held = held or ("bumper" if base is not None and base.bumper else "")
+        return Scene(
+            stamp_s=stamp_s,
+            pose_odom_base=advance(odometry.pose_odom_base, odometry.twist_base, max(age_s, 0.0)),
+            twist_base=np.asarray(odometry.twist_base, dtype=float),
+            bay=self._fresh("bay/state", stamp_s),
+            obstacles=self._fresh("obstacles", stamp_s),
+            cost_map=self._fresh("cost_map", stamp_s),
+            pose_odom_port_map=self._port_by_map(stamp_s),
+            held=held,
+        )
+
+    def _fresh(self, topic: str, stamp_s: float) -> Any:
+        value = self._latest.get(topic)
+        if value is None or stamp_s - value.stamp_s > AGE_MAX_S[topic]:
+            return None
+        return value
+
+    def _port_by_map(self, stamp_s: float) -> np.ndarray | None:
+        status = self._fresh("localization/status", stamp_s)
+        trusted = (LocalizationState.TRACKING, LocalizationState.DEGRADED)
+        if status is None or status.state not in trusted or self._task is None:
+            return None
+        locker = self._lockers[self._task.goal.locker_id]
+        return compose(invert(status.pose_map_odom), locker.pose_map_port)
+
+    # -------------------------------------------------------------------------------------- motion
+
+    def _drive(self, scene: Scene, move: Move) -> Trajectory:
+        """Roll the law out from here, at the twist that the last plan has now."""
+        twist = scene.twist_base
+        if self._plan is not None:
+            planned = _twist_at(self._plan, scene.stamp_s)
+            twist = np.clip(planned, twist - TWIST_APART, twist + TWIST_APART)
+        self._plan = roll_out(
+            scene.stamp_s,
+            scene.pose_odom_base,
+            twist,
+            move.law,
+            self._config.approach,
+            move.reason,
+        )
+        return self._plan
+
+
+def _twist_at(plan: Trajectory, stamp_s: float) -> np.ndarray:
+    times = plan.stamp_s + plan.dt_s * np.arange(len(plan.twists))
+    return np.array([np.interp(stamp_s, times, plan.twists[:, i]) for i in range(2)])
+
+
+def _all_finite(*arrays: np.ndarray) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in arrays)
+
+
+def _failed(stamp_s: float, goal_id: str, text: str) -> tuple[str, TaskResult]:
+    return "dock/result", TaskResult(goal_id, stamp_s, TaskOutcome.FAILED, text, {"retry": 0.0})

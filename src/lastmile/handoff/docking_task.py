@@ -1,0 +1,399 @@
+"""
+The docking executive: search for the markers, approach, wait for contact, go back and try again.
+
+One step looks at what is known now (`Scene`) and gives the law to drive by; everything that is
+missing or old makes the robot stand and say why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import shapely
+
+from lastmile.geometry.se2 import between, transform, wrap_angle
+from lastmile.handoff import clearance
+from lastmile.handoff.approach import (
+    Law,
+    approach_law,
+    stand_law,
+    straight_law,
+    turn_law,
+)
+from lastmile.handoff.config import DockingConfig
+from lastmile.handoff.port_estimate import PortFilter
+from lastmile.maps.lockers import STAGING_DISTANCE_M
+from lastmile.types import BayState, DockGoal, LocalCostMap, ObstacleArray, TaskOutcome
+
+FARTHEST_M = 3.5
+VIEW_HALF_ANGLE = np.radians(28.0)
+"""Markers within this of the camera's axis ought to be seen."""
+STANDING_MPS = 0.01
+STANDING_RADPS = 0.02
+
+Verdict = tuple[TaskOutcome, str, dict[str, float]]
+
+
+class Phase(StrEnum):
+    """What docking is doing."""
+
+    SEARCH = "search"
+    APPROACH = "approach"
+    CONTACT = "contact"
+    RETREAT = "retreat"
+    UNDOCK = "undock"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """
+    What is known at a moment; None for what is missing or too old.
+
+    `pose_odom_port_map` is the port by the map and the localization, good to look the right way.
+    """
+
+    stamp_s: float
+    pose_odom_base: np.ndarray
+    twist_base: np.ndarray
+    bay: BayState | None
+    obstacles: ObstacleArray | None
+    cost_map: LocalCostMap | None
+    pose_odom_port_map: np.ndarray | None
+    held: str
+    """Why the base does not move by itself (e-stop, bumper), empty if it does."""
+
+    @property
+    def standing(self) -> bool:
+        """The robot does not move."""
+        v, w = np.abs(self.twist_base)
+        return bool(v < STANDING_MPS and w < STANDING_RADPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How to move now, and why not faster."""
+
+    law: Law
+    reason: str = ""
+
+
+class DockingTask:
+    """One goal, from its beginning to its verdict."""
+
+    def __init__(
+        self,
+        goal: DockGoal,
+        stamp_s: float,
+        config: DockingConfig,
+        footprint: np.ndarray,
+        port_x_m: float,
+        camera_x_m: float,
+        port: PortFilter,
+    ) -> None:
+        self.goal = goal
+        self.phase = Phase.UNDOCK if goal.undock else Phase.SEARCH
+        self.text = ""
+        self.canceled = False
+        self.travelled_m = 0.0
+        self._config = config
+        self._footprint = footprint
+        self._port_x_m = port_x_m
+        self._camera_x_m = camera_x_m
+        self._port = port
+        self._attempt = 1
+        self._begun_s = stamp_s
+        self._phase_s = stamp_s
+        self._waiting_s: float | None = None
+        self._headings: list[float] | None = None
+        self._origin: np.ndarray | None = None
+        self._creep_m = 0.0
+        self._undock_m = config.undock_distance_m
+        self._last_pose: np.ndarray | None = None
+        self._steps: dict[Phase, Callable[[Scene], Move | Verdict]] = {
+            Phase.SEARCH: self._search,
+            Phase.APPROACH: self._approach,
+            Phase.CONTACT: self._contact,
+            Phase.RETREAT: self._retreat,
+            Phase.UNDOCK: self._undock,
+        }
+
+    def step(self, scene: Scene) -> Move | Verdict:
+        """Say how to move, or how the task ended."""
+        if self._last_pose is not None:
+            self.travelled_m += float(np.hypot(*(scene.pose_odom_base - self._last_pose)[:2]))
+        self._last_pose = scene.pose_odom_base
+        if self.canceled:
+            if scene.standing:
+                return TaskOutcome.CANCELED, f"stopped while in {self.phase}", {}
+            return Move(stand_law, "canceled")
+        if scene.held:
+            return self._wait(scene, scene.held)
+        answer = self._steps[self.phase](scene)
+        if isinstance(answer, Move):
+            self.text = answer.reason
+            if not answer.reason:
+                self._waiting_s = None
+        return answer
+
+    # ------------------------------------------------------------------------------------ phases
+
+    def _search(self, scene: Scene) -> Move | Verdict:
+        """Stand until enough images agree; without a marker look around."""
+        if scene.bay is not None and scene.bay.docked:
+            return self._docked_already(scene)
+        pose_odom_port, agreeing = self._port.estimate()
+        fresh = scene.stamp_s - self._port.last_seen_s < self._config.marker_age_max_s
+        if pose_odom_port is not None and fresh and agreeing >= self._config.images_min:
+            return self._begin_approach(scene, pose_odom_port)
+        if scene.stamp_s - self._phase_s < self._config.search_wait_s or fresh:
+            return Move(stand_law)
+        if self._headings is None:
+            self._headings = self._headings_to_look(scene)
+        if not self._headings:
+            return self._search_failed(scene)
+        who = self._somebody_near(scene)
+        if who:
+            return self._wait(scene, who)
+        left = abs(float(wrap_angle(self._headings[0] - scene.pose_odom_base[2])))
+        if left < 0.02 and scene.standing:
+            self._headings.pop(0)
+            self._phase_s = scene.stamp_s
+            return Move(stand_law)
+        rate = self._config.search_yaw_rate
+        return Move(turn_law(self._headings[0], rate, self._config.approach))
+
+    def _approach(self, scene: Scene) -> Move | Verdict:
+        """Drive to the port; near contact judge the alignment once, and go back if it is bad."""
+        config = self._config
+        pose_odom_port, _ = self._port.estimate()
+        offset = between(pose_odom_port, scene.pose_odom_base)
+        left_m = float(offset[0]) - self._port_x_m
+        heading = float(wrap_angle(offset[2] - np.pi))
+        unsafe = self._way_is_blocked(scene, pose_odom_port) or self._blind(scene, offset)
+        if unsafe:
+            return self._wait(scene, unsafe)
+        if left_m < config.align_distance_m:
+            # What the law still takes out on the way counts as aligned.
+            lateral_m = abs(float(offset[1]))
+            reach = max(left_m, 0.0) / config.align_distance_m
+            if lateral_m > config.align_lateral_m * (0.5 + 0.5 * reach) or abs(
+                heading
+            ) > np.radians(config.align_heading_deg * (1.0 + reach)):
+                return self._begin_retreat(
+                    scene, f"{lateral_m:.3f} m and {np.degrees(heading):.1f} degrees off the axis"
+                )
+        if left_m <= 0.004 and scene.standing:
+            self._enter(Phase.CONTACT, scene)
+            self._creep_m = 0.0
+            return Move(stand_law)
+        return Move(approach_law(pose_odom_port, self._port_x_m, config.approach))
+
+    def _contact(self, scene: Scene) -> Move | Verdict:
+        """Wait for the dock contact, creeping on a little, then give up this attempt."""
+        config = self._config
+        if scene.bay is None:
+            return self._wait(scene, "bay/state is silent")
+        if scene.bay.docked:
+            if not scene.standing:
+                return Move(stand_law)
+            return TaskOutcome.SUCCEEDED, f"docked at {self.goal.locker_id}", self._figures(scene)
+        if scene.stamp_s - self._phase_s < config.contact_wait_s:
+            if self._origin is None:
+                return Move(stand_law)
+            return Move(straight_law(self._origin, 0.004, 0.02, config.approach))
+        if self._creep_m + 0.004 > config.press_m:
+            return self._begin_retreat(scene, "no dock contact at the port")
+        self._creep_m += 0.004
+        self._origin = scene.pose_odom_base
+        self._phase_s = scene.stamp_s
+        return Move(straight_law(self._origin, 0.004, 0.02, config.approach))
+
+    def _retreat(self, scene: Scene) -> Move | Verdict:
+        """Back to the staging distance, then search again."""
+        pose_odom_port, _ = self._port.estimate()
+        if pose_odom_port is None:
+            pose_odom_port = scene.pose_odom_port_map
+        if pose_odom_port is None:
+            return TaskOutcome.FAILED, "where the port is is not known any more", {"retry": 1.0}
+        x_m = float(between(pose_odom_port, scene.pose_odom_base)[0])
+        left_m = STAGING_DISTANCE_M - x_m
+        if left_m <= 0.02:
+            if scene.standing:
+                self._enter(Phase.SEARCH, scene)
+                self._headings = None
+                self._port.clear()
+            return Move(stand_law)
+        return self._reverse(scene, left_m)
+
+    def _undock(self, scene: Scene) -> Move | Verdict:
+        """Leave the locker backwards, once its door is closed and the gap is clear."""
+        bay = scene.bay
+        if bay is None:
+            return self._wait(scene, "bay/state is silent")
+        if bay.docked and not (bay.door_closed is True and bay.gap_clear):
+            return self._wait(scene, "the locker's door is open or something is in the gap")
+        left_m = self._left_to_undock(scene)
+        if left_m <= 0.02:
+            if not scene.standing:
+                return Move(stand_law)
+            text = f"left {self.goal.locker_id}"
+            return TaskOutcome.SUCCEEDED, text, {"travelled_m": self.travelled_m}
+        return self._reverse(scene, left_m)
+
+    # ------------------------------------------------------------------------------- transitions
+
+    def _enter(self, phase: Phase, scene: Scene) -> None:
+        self.phase, self._phase_s = phase, scene.stamp_s
+        self._origin = None
+        self._waiting_s = None
+
+    def _begin_approach(self, scene: Scene, pose_odom_port: np.ndarray) -> Move | Verdict:
+        offset = between(pose_odom_port, scene.pose_odom_base)
+        distance_m = float(np.hypot(*offset[:2]))
+        if distance_m > FARTHEST_M:
+            text = f"{distance_m:.1f} m from the port, docking begins within {FARTHEST_M} m"
+            return TaskOutcome.FAILED, text, {"retry": 0.0}
+        near = float(offset[0]) < self._port_x_m + 0.5
+        if near and abs(float(offset[1])) > self._config.align_lateral_m:
+            return self._begin_retreat(scene, "too near the port to steer onto its axis")
+        self._enter(Phase.APPROACH, scene)
+        return Move(stand_law)
+
+    def _begin_retreat(self, scene: Scene, why: str) -> Move | Verdict:
+        self._attempt += 1
+        if self._attempt > self._config.attempts:
+            text = f"{self._config.attempts} attempts failed, the last: {why}"
+            return TaskOutcome.FAILED, text, {"retry": 1.0}
+        self._enter(Phase.RETREAT, scene)
+        return Move(stand_law)
+
+    def _docked_already(self, scene: Scene) -> Move | Verdict:
+        """Take the dock contact for an answer only at the right locker."""
+        if scene.pose_odom_port_map is not None:
+            offset = between(scene.pose_odom_port_map, scene.pose_odom_base)
+            if np.hypot(*offset[:2]) > 2.0:
+                text = f"docked elsewhere, {np.hypot(*offset[:2]):.1f} m from {self.goal.locker_id}"
+                return TaskOutcome.FAILED, text, {"retry": 0.0}
+        if not scene.standing:
+            return Move(stand_law)
+        text = f"docked at {self.goal.locker_id} already"
+        return TaskOutcome.SUCCEEDED, text, {"attempts": 0.0}
+
+    def _search_failed(self, scene: Scene) -> Move | Verdict:
+        near = scene.pose_odom_port_map is not None and (
+            float(between(scene.pose_odom_port_map, scene.pose_odom_base)[0])
+            < STAGING_DISTANCE_M - 0.3
+        )
+        why = f"no marker of {self.goal.locker_id} in sight"
+        if near:
+            return self._begin_retreat(scene, why)
+        return TaskOutcome.FAILED, why, {"retry": 1.0}
+
+    def _wait(self, scene: Scene, reason: str) -> Move | Verdict:
+        """Stand, and give up when it takes too long."""
+        self.text = reason
+        if self._waiting_s is None:
+            self._waiting_s = scene.stamp_s
+        if scene.stamp_s - self._waiting_s > self._config.wait_timeout_s and scene.standing:
+            text = f"waited {self._config.wait_timeout_s:g} s: {reason}"
+            return TaskOutcome.FAILED, text, {"retry": 1.0}
+        return Move(stand_law, reason)
+
+    # -------------------------------------------------------------------------------- conditions
+
+    def _headings_to_look(self, scene: Scene) -> list[float]:
+        yaw = float(scene.pose_odom_base[2])
+        if scene.pose_odom_port_map is not None:
+            to_port = scene.pose_odom_port_map[:2] - scene.pose_odom_base[:2]
+            yaw = float(np.arctan2(to_port[1], to_port[0]))
+        turn = np.radians(self._config.search_angle_deg)
+        return [yaw, yaw + turn, yaw - turn, yaw]
+
+    def _way_is_blocked(self, scene: Scene, pose_odom_port: np.ndarray) -> str:
+        if scene.obstacles is None:
+            return "obstacles are silent"
+        way = clearance.corridor(
+            scene.pose_odom_base,
+            pose_odom_port,
+            self._footprint,
+            self._config.corridor_margin_m,
+            self._config.front_ignore_m,
+        )
+        obstacle = clearance.blocking_obstacle(scene.obstacles, way)
+        if obstacle is None:
+            return ""
+        return f"waiting for {obstacle.kind.value} {obstacle.id} before the port"
+
+    def _blind(self, scene: Scene, offset: np.ndarray) -> str:
+        """Tell that markers ought to be in view and are not."""
+        left_m = float(offset[0]) - self._port_x_m
+        if left_m < self._config.blind_distance_m:
+            return ""
+        to_camera = between(offset, np.zeros(3))[:2] - np.array([self._camera_x_m, 0.0])
+        in_view = abs(np.arctan2(to_camera[1], to_camera[0])) < VIEW_HALF_ANGLE - np.radians(10.0)
+        age_s = scene.stamp_s - self._port.last_seen_s
+        if not in_view or age_s <= self._config.marker_age_max_s:
+            return ""
+        return f"no marker seen for {age_s:.1f} s"
+
+    def _somebody_near(self, scene: Scene) -> str:
+        if scene.obstacles is None:
+            return "obstacles are silent"
+        obstacle = clearance.near_obstacle(scene.obstacles, scene.pose_odom_base, 0.9)
+        if obstacle is None:
+            return ""
+        return f"waiting for {obstacle.kind.value} {obstacle.id} beside the robot"
+
+    def _left_to_undock(self, scene: Scene) -> float:
+        """Distance still to reverse; by the map where the way began is not known."""
+        if self._origin is None:
+            self._origin = scene.pose_odom_base
+            if not scene.bay.docked and scene.pose_odom_port_map is not None:
+                gone_m = float(between(scene.pose_odom_port_map, scene.pose_odom_base)[0])
+                self._undock_m = min(
+                    self._undock_m, max(0.0, self._undock_m + self._port_x_m - gone_m)
+                )
+            elif not scene.bay.docked:
+                self._undock_m = 0.0
+        return self._undock_m + float(between(self._origin, scene.pose_odom_base)[0])
+
+    def _reverse(self, scene: Scene, left_m: float) -> Move | Verdict:
+        """Go back as far as the ground was seen free, or wait."""
+        if scene.obstacles is None or scene.cost_map is None:
+            return self._wait(scene, "obstacles or cost_map are silent")
+        wanted_m = min(left_m, 0.8)
+        free_m = clearance.free_behind_m(
+            scene.cost_map,
+            scene.pose_odom_base,
+            self._footprint,
+            wanted_m,
+            self._config.unknown_share_max,
+        )
+        if free_m < min(wanted_m, 0.2):
+            return self._wait(scene, f"the ground behind is free for {free_m:.2f} m only")
+        rear, half = float(self._footprint[:, 0].min()), float(self._footprint[:, 1].max()) + 0.15
+        behind = np.array([[rear - wanted_m - 0.3, -half], [rear, -half], [rear, half],
+                           [rear - wanted_m - 0.3, half]])  # fmt: skip
+        way = shapely.Polygon(transform(scene.pose_odom_base, behind))
+        obstacle = clearance.blocking_obstacle(scene.obstacles, way)
+        if obstacle is not None:
+            return self._wait(scene, f"waiting for {obstacle.kind.value} {obstacle.id} behind")
+        config = self._config.approach
+        back_m = min(left_m, free_m)
+        return Move(straight_law(scene.pose_odom_base, -back_m, config.reverse_speed_mps, config))
+
+    def _figures(self, scene: Scene) -> dict[str, float]:
+        pose_odom_port, images = self._port.estimate()
+        offset = between(pose_odom_port, scene.pose_odom_base)
+        return {
+            "along_error_m": float(offset[0]) - self._port_x_m,
+            "lateral_error_m": float(offset[1]),
+            "heading_error_rad": float(wrap_angle(offset[2] - np.pi)),
+            "images": float(images),
+            "attempts": float(self._attempt),
+            "duration_s": scene.stamp_s - self._begun_s,
+            "travelled_m": self.travelled_m,
+        }

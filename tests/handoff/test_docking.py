@@ -1,0 +1,369 @@
+"""Docking of a kinematic robot at a locker whose markers it sees with noise."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from lastmile.geometry.se2 import advance, between, compose, invert, to_matrix, wrap_angle
+from lastmile.handoff.config import DockingConfig
+from lastmile.handoff.docking import DockingComponent
+from lastmile.handoff.port_estimate import R_PORT_MARKER, see_port
+from lastmile.maps.lockers import standard_locker
+from lastmile.types import (
+    BaseState,
+    BayState,
+    Cell,
+    DockGoal,
+    LocalCostMap,
+    LocalizationState,
+    Marker,
+    MarkerArray,
+    Obstacle,
+    ObstacleArray,
+    ObstacleKind,
+    OdometryEstimate,
+    PoseEstimate,
+    TaskCancel,
+    TaskOutcome,
+)
+
+T_BASE_CAMERA = np.array(
+    [[0.0, 0.0, 1.0, 0.33], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.60], [0.0, 0.0, 0.0, 1.0]]
+)
+LOCKER = standard_locker("locker-a", "A", np.array([12.0, -5.0, 0.7]), 0)
+POSE_MAP_ODOM = np.array([3.0, 1.0, -0.4])
+FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
+DT_S = 0.01
+
+
+@dataclass
+class FakeRobot:
+    mounts: dict
+    footprint: np.ndarray
+
+
+@dataclass
+class FakeSite:
+    lockers: tuple
+
+
+@dataclass
+class FakeContext:
+    site: FakeSite
+    robot: FakeRobot
+
+
+class Yard:
+    """A robot that follows the docking plan as the gate would, with odometry that slips."""
+
+    def __init__(self, offset_port, seed=0, config=None, slip=0.01):
+        self.rng = np.random.default_rng(seed)
+        self.slip = slip
+        mounts = {"camera_optical_frame": T_BASE_CAMERA, "port_link": _at(0.37, 0.0, 0.55)}
+        context = FakeContext(FakeSite((LOCKER,)), FakeRobot(mounts, FOOTPRINT))
+        self.component = DockingComponent(config or DockingConfig(), context)
+        self.pose = compose(LOCKER.pose_map_port, np.array(offset_port, dtype=float))
+        self.odom = compose(invert(POSE_MAP_ODOM), self.pose)
+        self.twist = np.zeros(2)
+        self.tick = 0
+        self.plan, self.results, self.feedback, self.plans = None, {}, [], []
+        self.obstacles, self.silent, self.blocked_behind = [], set(), False
+        self.door_closed = True
+        self.fastest_near_contact = 0.0
+
+    @property
+    def now_s(self):
+        return self.tick * DT_S
+
+    @property
+    def port_error(self):
+        error = between(LOCKER.pose_map_port, compose(self.pose, np.array([0.37, 0.0, 0.0])))
+        return np.array([error[0], error[1], float(wrap_angle(error[2] - np.pi))])
+
+    @property
+    def docked(self):
+        error = self.port_error
+        return np.hypot(*error[:2]) < 0.02 and abs(error[2]) < np.radians(5.0)
+
+    def markers(self):
+        T_map_camera = to_matrix(self.pose) @ T_BASE_CAMERA
+        found = []
+        for marker_id, place in LOCKER.markers.items():
+            T_port_marker = np.eye(4)
+            T_port_marker[:3, :3], T_port_marker[:3, 3] = R_PORT_MARKER, place
+            T = np.linalg.inv(T_map_camera) @ to_matrix(LOCKER.pose_map_port) @ T_port_marker
+            x, y, z = T[:3, 3]
+            if z < 0.2 or abs(x) + 0.08 > z * np.tan(np.radians(35.0)) or abs(y) > 0.39 * z:
+                continue
+            noise = self.rng.normal(0.0, 1.0, 3) * np.array([2e-4, 2e-4, 4e-3]) * z
+            T[:3, 3] += noise
+            T[:3, :3] = T[:3, :3] @ _turn(self.rng.normal(0.0, 0.01, 3))
+            found.append(Marker(marker_id, T, 0.3))
+        return MarkerArray(self.now_s, "camera_optical_frame", tuple(found))
+
+    def feed(self):
+        now_s, receive = self.now_s, self.component.receive
+        if self.tick % 2 == 0 and "odometry" not in self.silent:
+            receive("odometry", OdometryEstimate(now_s, self.odom, self.twist, np.eye(2) * 1e-4))
+            receive(
+                "localization/status",
+                PoseEstimate(now_s, compose(POSE_MAP_ODOM, self.odom), np.eye(3) * 1e-3,
+                             POSE_MAP_ODOM, LocalizationState.TRACKING, 0.3, 0.3, 0.05, ""),
+            )  # fmt: skip
+        if self.tick % 10 == 0:
+            if "markers" not in self.silent:
+                receive("markers", self.markers())
+            receive("obstacles", ObstacleArray(now_s, tuple(self.obstacles)))
+            closed = self.door_closed if self.docked else None
+            receive("bay/state", BayState(now_s, False, False, "", True, bool(self.docked), closed))
+            receive("base/state", BaseState(now_s, False, False, False, False, 1.0))
+        if self.tick % 20 == 0:
+            cells = np.zeros((120, 120), np.int8)
+            if self.blocked_behind:
+                cells[:] = Cell.UNKNOWN
+            receive("cost_map", LocalCostMap(now_s, self.odom[:2] - 6.0, 0.1, cells))
+
+    def step(self):
+        self.tick += 1
+        self.feed()
+        if self.tick % 5 == 0:
+            for topic, value in self.component.step(self.now_s):
+                if topic == "docking/plan":
+                    self.plan = value
+                    self.plans.append(value)
+                elif topic == "dock/result":
+                    self.results[value.goal_id] = value
+                else:
+                    self.feedback.append(value)
+        self.move()
+
+    def move(self):
+        wanted = np.zeros(2)
+        if self.plan is not None and self.now_s - self.plan.stamp_s <= 0.2:
+            times = self.plan.stamp_s + self.plan.dt_s * np.arange(len(self.plan.twists))
+            at = self.now_s + 0.03
+            wanted = np.array([np.interp(at, times, self.plan.twists[:, i]) for i in range(2)])
+        limit = np.array([1.5, 2.5]) * DT_S
+        self.twist = self.twist + np.clip(wanted - self.twist, -limit, limit)
+        self.pose = advance(self.pose, self.twist, DT_S)
+        # Odometry measures a little too short and drifts in heading.
+        felt = self.twist * np.array([1.0 - self.slip, 1.0]) + np.array(
+            [0.0, 0.002 * self.slip / 0.01]
+        )
+        self.odom = advance(self.odom, felt, DT_S)
+        if -0.03 < self.port_error[0] < 0.1:
+            self.fastest_near_contact = max(self.fastest_near_contact, abs(self.twist[0]))
+
+    def run(self, seconds, until=lambda: False):
+        for _ in range(round(seconds / DT_S)):
+            if until():
+                return True
+            self.step()
+        return until()
+
+    def dock(self, goal_id="d1", undock=False, seconds=120.0):
+        self.run(0.3)
+        self.component.receive("dock/goal", DockGoal(goal_id, "locker-a", undock))
+        assert self.run(seconds, lambda: goal_id in self.results), self.feedback[-1:]
+        return self.results[goal_id]
+
+
+def _at(x, y, z):
+    T = np.eye(4)
+    T[:3, 3] = [x, y, z]
+    return T
+
+
+def _turn(rotvec):
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_rotvec(rotvec).as_matrix()
+
+
+def person(yard, offset_port, velocity=(0.0, 0.0)):
+    """Somebody who stands at a place of the port frame."""
+    pose_odom_port = compose(invert(POSE_MAP_ODOM), LOCKER.pose_map_port)
+    place = compose(pose_odom_port, np.array([*offset_port, 0.0]))[:2]
+    square = np.array([[-0.2, -0.2], [0.2, -0.2], [0.2, 0.2], [-0.2, 0.2]])
+    return Obstacle(
+        7, ObstacleKind.PERSON, place, np.array(velocity), np.eye(4), place + square, 1.7, 2.0,
+        True, np.zeros((0, 2)), np.zeros(0), 0.2,
+    )  # fmt: skip
+
+
+def test_port_is_fitted_to_exact_markers_exactly():
+    yard = Yard((1.3, 0.2, np.pi + 0.1))
+    yard.rng = type("Still", (), {"normal": staticmethod(lambda *a: np.zeros(3))})()
+    sight = see_port(yard.markers(), T_BASE_CAMERA, LOCKER)
+    expected = between(yard.pose, LOCKER.pose_map_port)
+    assert sight.markers == 2
+    np.testing.assert_allclose(sight.pose_base_port, expected, atol=1e-6)
+
+
+STARTS = [
+    (1.5, 0.0, 0.0),
+    (1.5, 0.3, 10.0),
+    (1.5, -0.3, 10.0),
+    (1.8, 0.3, -10.0),
+    (1.2, 0.2, 0.0),
+    (1.2, -0.3, -10.0),
+    (2.0, -0.25, 8.0),
+]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_docks_within_a_centimetre_and_a_degree(start):
+    x, y, heading_deg = start
+    yard = Yard((x, y, np.pi + np.radians(heading_deg)), seed=int(100 * x))
+    result = yard.dock()
+    assert result.outcome is TaskOutcome.SUCCEEDED, result.text
+    assert result.data["attempts"] <= 3
+    error = yard.port_error
+    assert np.hypot(*error[:2]) <= 0.02, error
+    assert abs(error[2]) <= np.radians(1.5), np.degrees(error[2])
+    assert 0.0 < yard.fastest_near_contact <= 0.1
+
+
+def test_every_plan_ends_in_a_stop_and_joins_the_one_before():
+    yard = Yard((1.5, 0.2, np.pi))
+    yard.dock()
+    for plan in yard.plans:
+        assert not plan.twists[-1].any()
+        assert np.isfinite(plan.poses).all()
+        assert np.abs(np.diff(plan.twists[:, 0])).max(initial=0.0) <= 0.4 * plan.dt_s + 1e-6
+
+
+def test_undock_reverses_from_the_locker():
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.dock()
+    result = yard.dock("u1", undock=True)
+    assert result.outcome is TaskOutcome.SUCCEEDED, result.text
+    assert between(LOCKER.pose_map_port, yard.pose)[0] == pytest.approx(1.57, abs=0.05)
+
+
+def test_undock_waits_for_the_door():
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.dock()
+    yard.door_closed = False
+    yard.component.receive("dock/goal", DockGoal("u1", "locker-a", True))
+    yard.run(5.0)
+    assert yard.docked
+    assert "u1" not in yard.results
+    yard.door_closed = True
+    assert yard.run(20.0, lambda: "u1" in yard.results)
+
+
+def test_undock_does_not_reverse_into_what_was_not_seen():
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.dock()
+    yard.blocked_behind = True
+    yard.component.receive("dock/goal", DockGoal("u1", "locker-a", True))
+    yard.run(5.0)
+    assert yard.docked
+    assert "ground behind" in yard.feedback[-1].text
+
+
+def test_waits_for_a_person_between_robot_and_port_and_goes_on():
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.run(2.5)
+    yard.obstacles = [person(yard, (0.5, 0.1))]
+    yard.run(2.0)
+    stood = yard.pose.copy()
+    yard.run(3.0)
+    np.testing.assert_allclose(yard.pose, stood, atol=1e-6)
+    assert "person 7" in yard.feedback[-1].text
+    yard.obstacles = []
+    assert yard.run(40.0, lambda: "d1" in yard.results)
+    assert yard.results["d1"].outcome is TaskOutcome.SUCCEEDED
+
+
+def test_the_locker_itself_is_no_obstacle():
+    yard = Yard((1.5, 0.0, np.pi))
+    front = replace(person(yard, (-0.1, 0.0)), kind=ObstacleKind.STATIC)
+    yard.obstacles = [front]
+    assert yard.dock().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_silent_odometry_stops_the_plan():
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.run(3.0)
+    yard.silent.add("odometry")
+    yard.run(0.6)
+    count = len(yard.plans)
+    yard.run(1.0)
+    assert len(yard.plans) == count
+    assert not yard.twist.any()
+    yard.silent.clear()
+    assert yard.run(40.0, lambda: "d1" in yard.results)
+
+
+def test_silent_markers_far_from_the_port_stop_the_robot():
+    yard = Yard((2.0, 0.0, np.pi))
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.run(1.5)
+    yard.silent.add("markers")
+    yard.run(3.0)
+    stood = yard.pose.copy()
+    yard.run(1.0)
+    np.testing.assert_allclose(yard.pose, stood, atol=1e-6)
+    assert "no marker seen" in yard.feedback[-1].text
+    yard.silent.clear()
+    assert yard.run(40.0, lambda: "d1" in yard.results)
+    assert yard.results["d1"].outcome is TaskOutcome.SUCCEEDED
+
+
+def test_search_turns_to_a_locker_out_of_view():
+    yard = Yard((1.5, 0.0, np.pi + np.radians(50.0)))
+    assert yard.dock().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_no_marker_at_all_fails_and_says_so():
+    yard = Yard((1.5, 0.0, np.pi))
+    yard.silent.add("markers")
+    result = yard.dock()
+    assert result.outcome is TaskOutcome.FAILED
+    assert "no marker of locker-a" in result.text
+
+
+def test_unknown_locker_fails_with_its_name():
+    yard = Yard((1.5, 0.0, np.pi))
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-z", False))
+    yard.run(0.2)
+    assert "'locker-z'" in yard.results["d1"].text
+
+
+def test_cancel_stops_and_then_answers():
+    yard = Yard((1.5, 0.0, np.pi))
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.run(3.0)
+    yard.component.receive("dock/cancel", TaskCancel("d1"))
+    assert yard.run(5.0, lambda: "d1" in yard.results)
+    assert yard.results["d1"].outcome is TaskOutcome.CANCELED
+    yard.run(0.5)
+    assert not yard.twist.any()
+
+
+def test_docking_twice_is_done_at_once():
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.dock()
+    pose = yard.pose.copy()
+    result = yard.dock("d2")
+    assert result.outcome is TaskOutcome.SUCCEEDED
+    assert "already" in result.text
+    np.testing.assert_allclose(yard.pose, pose, atol=1e-3)
+
+
+def test_bad_values_are_counted_and_not_used():
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.run(0.3)
+    bad = OdometryEstimate(yard.now_s + 0.01, np.full(3, np.nan), np.zeros(2), np.eye(2))
+    yard.component.receive("odometry", bad)
+    yard.component.receive("odometry", replace(bad, stamp_s=float("nan")))
+    yard.component.receive("odometry", replace(bad, stamp_s=0.01, pose_odom_base=np.zeros(3)))
+    values = yard.component.diagnose(yard.now_s)[0].values
+    assert values["odometry:not_finite"] == "2"
+    assert values["odometry:old"] == "1"
+    assert yard.dock().outcome is TaskOutcome.SUCCEEDED
