@@ -20,7 +20,7 @@ def drive(scene_at, pose_at, scans, seed=1, pipeline=None):
         scene, pose = scene_at(t), pose_at(t)
         lidar = scenes.scan(scene, pose, "lidar_link", t, rng)
         depths = [scenes.scan(scene, pose, frame, t, rng, noise=0.004) for frame in FRAMES]
-        pipeline.update(lidar, depths, np.asarray(pose, float), np.zeros(2))
+        pipeline.update(t, lidar, depths, np.asarray(pose, float), np.zeros(2))
     return pipeline.cost_map.read(t), pipeline
 
 

@@ -72,19 +72,21 @@ class PerceptionComponent:
         try:
             self._check_stamp(grid, stamp_s)
             check_lidar(grid, self.config.input)
-            pose, twist = self._pose_at(grid.stamp_s)
+            middle_s = grid.stamp_s + float(np.mean(grid.offset_s))
+            pose, twist = self._pose_at(middle_s)
         except ScanError as error:
             self._refuse("lidar/points", str(error))
             return []
-        self.scan = self.pipeline.update(grid, self._depths_at(grid.stamp_s), pose, twist)
+        # What moves was seen at the time of its column; the middle of the turn halves the error.
+        self.scan = self.pipeline.update(middle_s, grid, self._depths_at(middle_s), pose, twist)
         self._last_s = grid.stamp_s
         self._scans += 1
         self._reason = ""
-        out: list[tuple[str, Any]] = [("obstacles", self.pipeline.obstacles(grid.stamp_s))]
+        out: list[tuple[str, Any]] = [("obstacles", self.pipeline.obstacles(middle_s))]
         # Half a scan of slack, or jitter of the stamps would halve the rate.
-        if grid.stamp_s - self._map_s > self.config.cost_map.period_s - 0.05:
-            self._map_s = grid.stamp_s
-            out.append(("cost_map", self.pipeline.cost_map.read(grid.stamp_s)))
+        if middle_s - self._map_s > self.config.cost_map.period_s - 0.05:
+            self._map_s = middle_s
+            out.append(("cost_map", self.pipeline.cost_map.read(middle_s)))
         return out
 
     def diagnose(self, stamp_s: float) -> list[Diagnostic]:

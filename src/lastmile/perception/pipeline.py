@@ -45,6 +45,7 @@ class Pipeline:
 
     def update(
         self,
+        stamp_s: float,
         lidar: PointGrid,
         depths: list[PointGrid],
         pose_odom_base: np.ndarray,
@@ -53,17 +54,15 @@ class Pipeline:
         """
         Take one lidar turn and the depth images that go with it, all checked.
 
-        `pose_odom_base` holds at the turn's stamp; depth images are carried to it by the twist.
+        Everything is brought to `stamp_s`, at which `pose_odom_base` holds.
         """
-        pairs = [self._terrain(lidar, twist_base, True)]
-        pairs += [
-            self._terrain(_restamped(grid, lidar.stamp_s), twist_base, False) for grid in depths
-        ]
+        pairs = [self._terrain(_restamped(lidar, stamp_s), twist_base, True)]
+        pairs += [self._terrain(_restamped(grid, stamp_s), twist_base, False) for grid in depths]
         clusters = find_clusters(pairs, self.config.clusters)
-        self.cost_map.move_to(pose_odom_base, lidar.stamp_s)
+        self.cost_map.move_to(pose_odom_base, stamp_s)
         fresh = self.cost_map.freshness(clusters, pose_odom_base)
         detections = to_detections(self._trackable(clusters, fresh), fresh, pose_odom_base)
-        self.tracker.update(lidar.stamp_s, detections, self.cost_map.seen_free)
+        self.tracker.update(stamp_s, detections, self.cost_map.seen_free)
         moving = np.zeros(len(fresh), bool)
         for track, moves in zip(self.tracker.tracks, self.tracker.moving_mask(), strict=True):
             if moves and track.thing >= 0:
