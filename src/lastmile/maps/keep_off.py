@@ -25,6 +25,7 @@ CLEARANCE_M = 0.6
 
 LEAST_CLEARANCE_M = 0.35
 FARTHEST_SHIFT_M = 2.5
+_ROUNDS_AROUND = 4
 
 
 @dataclass(slots=True)
@@ -43,15 +44,15 @@ class Obstruction:
 
     def __init__(self, buildings: list[shapely.Polygon]) -> None:
         self.solid = shapely.union_all(buildings) if buildings else shapely.Polygon()
-        self._keep_out = self.solid.buffer(CLEARANCE_M, quad_segs=4)
-        self._boundary = self._keep_out.boundary
+        self.keep_out = self.solid.buffer(CLEARANCE_M, quad_segs=4)
+        self._boundary = self.keep_out.boundary
         self.near = self.solid.buffer(LEAST_CLEARANCE_M, quad_segs=4)
-        for shape in (self.solid, self._keep_out, self.near):
+        for shape in (self.solid, self.keep_out, self.near):
             shapely.prepare(shape)
 
     def too_near(self, line: np.ndarray) -> bool:
         """Tell whether a line comes nearer than the wanted clearance."""
-        return bool(self._keep_out.intersects(shapely.LineString(line)))
+        return bool(self.keep_out.intersects(shapely.LineString(line)))
 
     def free(self, line: np.ndarray) -> bool:
         """Tell whether a line keeps the least clearance."""
@@ -64,7 +65,7 @@ class Obstruction:
 
     def shifted(self, points: np.ndarray) -> np.ndarray | None:
         """Points (K, 2) moved to the wanted clearance, None where one would go too far."""
-        inside = shapely.contains_xy(self._keep_out, points[:, 0], points[:, 1])
+        inside = shapely.contains_xy(self.keep_out, points[:, 0], points[:, 1])
         moved = points.copy()
         for i in np.nonzero(inside)[0]:
             there = shapely.shortest_line(shapely.Point(points[i]), self._boundary)
@@ -78,6 +79,8 @@ def keep_off_buildings(
     segments: list[Segment], obstruction: Obstruction, ground: Ground, resolved: Resolved
 ) -> list[Segment]:
     """Shift, keep as passage or remove each segment that comes too near a building."""
+    if not segments:
+        return []
     touching = _segments_too_near(segments, obstruction, ground)
     covered = {v for s in segments if s.attributes.covered for v in (s.start, s.end)}
     overlaps = {i: obstruction.overlap_m(_line(segments[i], ground)) for i in touching}
@@ -129,7 +132,7 @@ def _segments_too_near(
     segments: list[Segment], obstruction: Obstruction, ground: Ground
 ) -> set[int]:
     lines = shapely.linestrings([_line(s, ground) for s in segments])
-    return set(np.nonzero(shapely.intersects(obstruction._keep_out, lines))[0].tolist())
+    return set(np.nonzero(shapely.intersects(obstruction.keep_out, lines))[0].tolist())
 
 
 def _resolve(
@@ -150,16 +153,12 @@ def _resolve(
         if overlap_m > 0.05:
             resolved.add("shifted", overlap_m)
         return [segment]
-    moved = obstruction.shifted(resample(line, 0.5))
-    if moved is not None and len(moved) > 2:
-        ends_held = np.vstack([line[:1], moved[1:-1], line[-1:]])
-        slack = np.hypot(*np.diff(ends_held, axis=0).T).sum() - length
-        if obstruction.free(ends_held) and slack < 0.5 * length + 2.0:
-            if overlap_m > 0.05:
-                resolved.add("shifted", overlap_m)
-            bends = shapely.LineString(ends_held).simplify(0.05).coords[1:-1]
-            chain = [segment.start, *(ground.add(np.array(b)) for b in bends), segment.end]
-            return [Segment(a, b, segment.attributes) for a, b in pairwise(chain)]
+    moved = _led_around(line, obstruction)
+    if moved is not None:
+        if overlap_m > 0.05:
+            resolved.add("shifted", overlap_m)
+        chain = [segment.start, *(ground.add(p) for p in moved[1:-1]), segment.end]
+        return [Segment(a, b, segment.attributes) for a, b in pairwise(chain)]
     if obstruction.free(line):
         return [segment]
     if obstruction.overlap_m(line) > 0.0 or overlap_m > 0.0:
@@ -167,6 +166,23 @@ def _resolve(
     else:
         resolved.add("removed: too tight along a building", length)
     return []
+
+
+def _led_around(line: np.ndarray, obstruction: Obstruction) -> np.ndarray | None:
+    """Bend a line out of what it grazes with its ends held, None where that leads too far."""
+    length = float(np.hypot(*(line[1] - line[0])))
+    bent = line
+    for _ in range(_ROUNDS_AROUND):
+        moved = obstruction.shifted(resample(bent, 0.4))
+        if moved is None:
+            return None
+        bent = np.vstack([line[:1], moved[1:-1], line[-1:]])
+        # Between two points that moved to different sides of a corner the line still cuts it.
+        if obstruction.free(bent):
+            detour = float(np.hypot(*np.diff(bent, axis=0).T).sum()) - length
+            simple = np.array(shapely.LineString(bent).simplify(0.05).coords)
+            return simple if detour < 0.5 * length + 2.0 and len(simple) > 2 else None
+    return None
 
 
 def _line(segment: Segment, ground: Ground) -> np.ndarray:
