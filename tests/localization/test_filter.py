@@ -62,7 +62,7 @@ def test_standing_robot_spreads_in_nothing_but_the_slow_errors():
 def test_far_fix_hardly_moves_a_pose_that_is_well_known():
     state = start(sigma=0.2)
     far, innovation = update_position_fix(
-        state, state.pose[:2] + np.array([80.0, 0.0]), np.eye(2), np.zeros(2), 2.0
+        state, state.pose[:2] + np.array([80.0, 0.0]), np.eye(2), np.zeros(2), True, 2.0
     )
     assert innovation.weight < 0.1
     assert 0.0 < far.pose[0] - state.pose[0] < 0.1
@@ -73,7 +73,7 @@ def test_fixes_that_agree_pull_a_wrong_filter_back():
     for k in range(1, 2400):
         state = carry(take_motion(state, 0.3, 0.0, False), 0.2 * k, MOTION, GNSS)
         truth = np.array([30.0 + 0.3 * 0.2 * k, 0.0])
-        state, _ = update_position_fix(state, truth, np.eye(2), np.zeros(2), 2.0)
+        state, _ = update_position_fix(state, truth, np.eye(2), np.zeros(2), True, 2.0)
     assert abs(state.pose[0] - truth[0]) < 12.0
 
 

@@ -10,7 +10,13 @@ from lastmile.geometry.wgs84 import MapProjection
 from lastmile.localization.config import LocalizationConfig
 from lastmile.localization.inputs import InputGuard
 from lastmile.localization.localizer import Localizer, SensorMounts
-from lastmile.types import Diagnostic, DiagnosticLevel, LocalizationState, OdometryEstimate
+from lastmile.types import (
+    Diagnostic,
+    DiagnosticLevel,
+    FixType,
+    LocalizationState,
+    OdometryEstimate,
+)
 
 if TYPE_CHECKING:
     from lastmile.stack.context import Context
@@ -99,6 +105,8 @@ class LocalizationComponent:
         elif order == 1:
             self.localizer.take_gyro(value.stamp_s, value.angular_velocity)
         elif order == 2:
+            if value.fix_type == FixType.NONE:
+                return
             position = self._projection.to_map(value.latitude_deg, value.longitude_deg)
             self.localizer.take_fix(value, position)
         else:

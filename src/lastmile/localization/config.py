@@ -54,7 +54,7 @@ class GnssConfig:
         1.0, "Least noise of a fix, whatever its receiver says", unit="m", low=0.01, high=50.0
     )
     rtk_sigma_floor_m: float = param(
-        0.05, "Least noise of an RTK fix", unit="m", low=0.005, high=5.0
+        0.1, "Least noise of an RTK fix", unit="m", low=0.005, high=5.0
     )
     inflation: float = param(1.5, "Factor on the receiver's standard deviation", low=0.5, high=10.0)
     multipath_sigma_m: float = param(

@@ -171,14 +171,20 @@ def update_position_fix(
     position_map: np.ndarray,
     R: np.ndarray,
     antenna_base: np.ndarray,
+    wanders: bool,
     robust_scale: float,
 ) -> tuple[FilterState, Innovation]:
-    """Correct by a satellite fix (2,) of an antenna at (2,) in base."""
+    """
+    Correct by a satellite fix (2,) of an antenna at (2,) in base.
+
+    With `wanders` the fix carries the slowly changing error; one with carrier phase (RTK) does not.
+    """
     arm = rotate(float(state.mean[YAW]), antenna_base)
     H = np.zeros((2, STATES))
-    H[0, X] = H[1, Y] = H[0, GNSS_EAST] = H[1, GNSS_NORTH] = 1.0
+    H[0, X] = H[1, Y] = 1.0
+    H[0, GNSS_EAST] = H[1, GNSS_NORTH] = float(wanders)
     H[0, YAW], H[1, YAW] = -arm[1], arm[0]
-    expected = state.mean[:2] + arm + state.mean[GNSS_EAST:]
+    expected = state.mean[:2] + arm + wanders * state.mean[GNSS_EAST:]
     return update(state, H, position_map - expected, R, robust_scale)
 
 

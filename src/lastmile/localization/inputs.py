@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from lastmile.types import GnssFix, ImuSample, PointGrid, WheelOdometry
+from lastmile.types import FixType, GnssFix, ImuSample, PointGrid, WheelOdometry
 
 FUTURE_S = 0.1
 """Stamps further ahead than this are refused: two clocks that are not set alike."""
@@ -83,6 +83,9 @@ def _numbers(name: str, value: np.ndarray, shape: tuple[int, ...], most: float) 
 
 
 def _malformed_fix(fix: GnssFix) -> str:
+    if fix.fix_type == FixType.NONE:
+        # A receiver without a fix says so, and its position means nothing.
+        return ""
     if not (abs(fix.latitude_deg) <= 90.0 and abs(fix.longitude_deg) <= 180.0):
         return f"position {fix.latitude_deg!r}, {fix.longitude_deg!r} is not on the globe"
     covariance = np.asarray(fix.covariance)

@@ -108,18 +108,17 @@ class Localizer:
         self.reckoning.update(stamp_s, np.array([speed * (1.0 + scale), rate]))
 
     def take_fix(self, fix: GnssFix, position_map: np.ndarray) -> None:
-        """Take a satellite fix and its antenna position (2,) in map."""
-        if fix.fix_type == FixType.NONE:
-            return
+        """Take a satellite fix of any kind but NONE, and its antenna position (2,) in map."""
         covariance = self._fix_covariance(fix)
         if self._start is not None:
             sigma_m = float(np.sqrt(np.trace(covariance) / 2.0))
             self._start.take_fix(fix.stamp_s, position_map, sigma_m)
         scale, antenna = self._config.gnss.robust_scale, self._mounts.antenna_base
+        wanders = fix.fix_type != FixType.RTK
         self._correct(
             "gnss",
             fix.stamp_s,
-            lambda s: update_position_fix(s, position_map, covariance, antenna, scale),
+            lambda s: update_position_fix(s, position_map, covariance, antenna, wanders, scale),
         )
 
     def take_cloud(self, cloud: PointGrid) -> None:
