@@ -12,7 +12,6 @@ from lastmile.errors import UserError
 from lastmile.handoff.link import MemoryNetwork
 from lastmile.maps.site import Site
 from lastmile.simulation.component import SimulatorComponent
-from lastmile.simulation.config import SimulatorConfig
 from lastmile.simulation.lockstep import Lockstep
 from lastmile.simulation.scenario import Scenario
 from lastmile.simulation.setting import Setting
@@ -59,12 +58,12 @@ class LockstepDelivery:
         self.order = order_of(setting.scenario, setting.site)
         self.result: TaskResult | None = None
         seeds = np.random.SeedSequence(setting.seed)
-        loop_rng, network_rng, stack_seeds = _spawn(seeds)
+        loop_seed, network_seed, world_seed, self._stack_seed = seeds.spawn(4)
+        loop_rng = np.random.default_rng(loop_seed)
+        world_rng = np.random.default_rng(world_seed)
         self._setting = setting
-        self._seeds = stack_seeds
-        self._network = MemoryNetwork(network_rng)
-        scenario = dataclasses.replace(setting.scenario, seed=setting.seed)
-        self.world = World(setting.site, setting.robot, scenario, SimulatorConfig())
+        self._network = MemoryNetwork(np.random.default_rng(network_seed))
+        self.world = World(setting.site, setting.robot, setting.scenario, world_rng)
         self.loop = Lockstep(
             dict(self._components()), setting.latencies, loop_rng, network=self._network
         )
@@ -106,7 +105,7 @@ class LockstepDelivery:
         context = Context(
             site=self._setting.site,
             robot=self._setting.robot,
-            rng=np.random.default_rng(self._seeds.spawn(1)[0]),
+            rng=np.random.default_rng(self._stack_seed.spawn(1)[0]),
             name=party,
             state_dir=":memory:",
             link=self._network.link,
@@ -116,8 +115,3 @@ class LockstepDelivery:
     def _watch_result(self, stamp_s: float, publisher: str, topic: str, value: Any) -> None:
         if topic == "deliver/result" and value.goal_id == self.order.goal_id:
             self.result = value
-
-
-def _spawn(seeds: np.random.SeedSequence):
-    loop, network, stack = seeds.spawn(3)
-    return np.random.default_rng(loop), np.random.default_rng(network), stack

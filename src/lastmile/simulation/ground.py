@@ -20,7 +20,7 @@ from lastmile.types import EdgeKind
 KERB_M = 0.12
 RAMP_M = 1.5
 LIP_MAX_M = 0.02
-SIDEWALK_MARGIN_M = 0.4
+LEAST_HALF_WIDTH_M = 0.8
 TILE_M = 100.0
 
 
@@ -60,7 +60,7 @@ def build_ground(site: Site, extent: tuple[float, float, float, float], rng: np.
 def _carriageway(site: Site) -> shapely.Geometry:
     roads = [shapely.LineString(r.points).buffer(0.5 * r.width_m, 4) for r in site.roads]
     own = [
-        shapely.LineString(e.points).buffer(0.5 * e.width_m + SIDEWALK_MARGIN_M, 4)
+        shapely.LineString(e.points).buffer(max(0.5 * e.width_m, LEAST_HALF_WIDTH_M), 4)
         for e in site.edges
         if e.kind != EdgeKind.CROSSING
     ]

@@ -3,8 +3,8 @@ People on the sidewalks, by social forces.
 
 Each walks along a way of the network at a lateral offset of their own. They keep apart by the
 circular form of Helbing and Molnar (1995), "Social force model for pedestrian dynamics"; 70 % treat
-the robot the same way, 30 % take no notice of it and stop only at touch. Nobody appears inside of
-anything, nor within 5 m of the robot.
+the robot the same way, 30 % take no notice of it until they touch it. Who waits at a signal steps
+aside for it. Nobody appears inside of anything, nor within 5 m of the robot.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ FORCE_MPS2, FORCE_RANGE_M = 2.5, 0.35
 ROBOT_FORCE_MPS2, ROBOT_RANGE_M = 3.0, 0.8
 WALL_FORCE_MPS2, WALL_RANGE_M = 3.0, 0.25
 LEAST_SPAWN_M = 5.0
+PASSING_M = 1.0
+"""From the robot's middle, as people who see it like to pass."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class Course:
     points: np.ndarray
     crossing: tuple[str, ...]
     index: int
+    stand_off: int
+    """Points before a red crossing at which the person waits, out of others' way."""
 
 
 class People:
@@ -79,7 +83,7 @@ class People:
         self._tick += 1
         if len(self.ids) == 0:
             return
-        heading = self._headings(stamp_s)
+        heading = self._around(robot, self._headings(stamp_s))
         force = (heading * self._speeds[:, None] - self.velocities) / RELAXATION_S
         force += self._from_each_other() + self._from_robot(footprint_map)
         force += self._from_walls()
@@ -109,7 +113,8 @@ class People:
         self._speeds = np.append(self._speeds, speed)
         self.ignoring = np.append(self.ignoring, ignoring)
         self._waiting = np.append(self._waiting, False)
-        self._courses.append(Course(points, crossing, min(1, len(points) - 1)))
+        stand_off = int(self._rng.integers(2, 4))
+        self._courses.append(Course(points, crossing, min(1, len(points) - 1), stand_off))
         return True
 
     def _leave(self, robot: np.ndarray) -> None:
@@ -257,13 +262,29 @@ class People:
         slow = np.where(self._waiting, np.clip(distance - 0.3, 0.0, 1.0), 1.0)
         return unit * slow[:, None]
 
+    def _around(self, robot: np.ndarray, heading: np.ndarray) -> np.ndarray:
+        """Turn the heading of who sees the robot in the way, to pass it at PASSING_M."""
+        away = robot - self.positions
+        ahead = (away * heading).sum(axis=1)
+        left = heading[:, 0] * away[:, 1] - heading[:, 1] * away[:, 0]
+        concerned = (ahead > -0.2) & (ahead < 5.0) & (np.abs(left) < PASSING_M)
+        concerned &= ~self.ignoring & ~self._waiting
+        # Straight ahead counts as left: people pass on the right.
+        side = np.where(left > -0.2, -1.0, 1.0)
+        turn = side * np.arctan2(PASSING_M - np.abs(left), np.maximum(ahead - 0.5, 0.15))
+        turn = np.where(concerned, turn, 0.0)
+        c, s = np.cos(turn), np.sin(turn)
+        x, y = heading.T
+        return np.column_stack([c * x - s * y, s * x + c * y])
+
     def _may_enter(self, course: Course, stamp_s: float) -> bool:
         """Tell whether the step onto the next point may be taken: not onto a red crossing."""
-        i = course.index
-        following = course.crossing[min(i + 1, len(course.crossing) - 1)]
-        if not following or following == course.crossing[i]:
-            return True
-        return self._signals.may_walk(following, stamp_s)
+        here = course.crossing[course.index]
+        ahead = course.crossing[course.index + 1 : course.index + 1 + course.stand_off]
+        return all(
+            not crossing or crossing == here or self._signals.may_walk(crossing, stamp_s)
+            for crossing in ahead
+        )
 
     def _from_each_other(self) -> np.ndarray:
         away = self.positions[:, None] - self.positions[None]
@@ -283,7 +304,8 @@ class People:
         away = self.positions - nearest
         unit = away / np.maximum(distance, 1e-6)[:, None]
         strength = ROBOT_FORCE_MPS2 * np.exp((RADIUS_M + 0.3 - distance) / ROBOT_RANGE_M)
-        strength = np.where(self.ignoring | (distance > 6.0), 0.0, np.minimum(strength, 6.0))
+        blind = self.ignoring & ~self._waiting
+        strength = np.where(blind | (distance > 6.0), 0.0, np.minimum(strength, 6.0))
         right = np.column_stack([unit[:, 1], -unit[:, 0]])
         ahead = (unit * self.velocities).sum(axis=1) < 0.0
         return strength[:, None] * (unit - 0.6 * ahead[:, None] * right)
@@ -309,13 +331,14 @@ class People:
         return force
 
     def _stop_at_robot(self, footprint_map: np.ndarray) -> None:
-        """Keep bodies out of the robot: they stop at touch and slide along it."""
+        """Keep bodies out of the robot: they stop at touch, notice it, and slide along it."""
         nearest, distance, inside = nearest_on_outline(footprint_map, self.positions)
         touching = inside | (distance < RADIUS_M)
         if not touching.any():
             return
         away = self.positions - nearest
         away[inside] *= -1.0
+        self.ignoring = self.ignoring & ~touching
         unit = away / np.maximum(np.hypot(*away.T), 1e-6)[:, None]
         for i in np.flatnonzero(touching):
             self.positions[i] = nearest[i] + RADIUS_M * unit[i]

@@ -17,11 +17,12 @@ from lastmile.geometry import polyline
 from lastmile.maps.site import Footprint, Locker, Site
 from lastmile.simulation import meshes
 from lastmile.simulation.scenario import SurroundingsScenario
+from lastmile.simulation.traffic import PARKING_ONEWAY_WIDTH_M, PARKING_WIDTH_M
 from lastmile.types import EdgeKind
 
 RADIUS_M = {"tree": 0.18, "pole": 0.09, "furniture": 0.3}
-BUILDING_FREE_M, FURNITURE_FREE_M = 0.9, 0.55
-"""Free to each side of the network's lines of buildings, and of mapped furniture."""
+BUILDING_FREE_M, FURNITURE_FREE_M, CLUTTER_FREE_M = 0.9, 0.55, 0.65
+"""Free to each side of the network's lines of buildings, of mapped furniture, of clutter."""
 BARRIER_HALF_WIDTH_M = 0.06
 LOCKER_BAY_M = (5.0, 4.0)
 
@@ -61,7 +62,7 @@ def build_surroundings(
     """
     network = _network_corridor(site, BUILDING_FREE_M)
     bays = shapely.union_all([_locker_bay(locker) for locker in site.lockers])
-    free = shapely.union_all([network, bays, *(shapely.Point(p).buffer(1.5) for p in kept_free)])
+    free = shapely.union_all([network, bays, *(shapely.Point(p).buffer(0.8) for p in kept_free)])
     shapely.prepare(free)
     things = _buildings(site, free, scenario, rng)
     free = shapely.union_all([_network_corridor(site, FURNITURE_FREE_M), bays])
@@ -69,7 +70,9 @@ def build_surroundings(
     things += _mapped_furniture(site, free, scenario, rng)
     things += [locker_thing(locker) for locker in site.lockers]
     walls = shapely.STRtree([thing.outline for thing in things])
-    keep_out = shapely.union_all([bays, *(shapely.Point(p).buffer(3.0) for p in kept_free)])
+    starts = [shapely.Point(p).buffer(3.0) for p in kept_free]
+    keep_out = shapely.union_all([_network_corridor(site, CLUTTER_FREE_M), bays, *starts])
+    shapely.prepare(keep_out)
     things += _clutter(site, walls, keep_out, carriageway, scenario, rng)
     things += _parked(site, network, carriageway, scenario, rng)
     return things
@@ -176,7 +179,12 @@ def _furniture_outline(footprint: Footprint) -> shapely.Geometry | None:
 def _clutter(site, walls, keep_out, carriageway, scenario, rng) -> list[Thing]:
     """Scatter unmapped bins, bicycles and boxes on the outer parts of sidewalks."""
     things = []
-    kinds = (("bin", 0.5, 0.5, 1.1), ("bicycle", 1.7, 0.5, 1.05), ("box", 0.8, 0.6, 0.9))
+    kinds = (
+        ("bin", 0.5, 0.5, 1.1),
+        ("bicycle", 1.7, 0.5, 1.05),
+        ("box", 0.8, 0.6, 0.9),
+        ("moped", 1.8, 0.7, 1.2),
+    )
     for edge in site.edges:
         if edge.kind == EdgeKind.CROSSING:
             continue
@@ -191,14 +199,15 @@ def _clutter(site, walls, keep_out, carriageway, scenario, rng) -> list[Thing]:
             normal = side * np.array([-np.sin(along), np.cos(along)])
             outline = meshes.rectangle(place[0] + offset * normal, along + jitter, long, wide)
             blocked = len(walls.query(outline, predicate="intersects")) > 0
-            if blocked or outline.intersects(keep_out) or outline.intersects(carriageway):
+            unfit = outline.intersects(keep_out) or outline.intersects(carriageway)
+            if blocked or unfit:
                 continue
             things.append(Thing(f"{kind} {edge.id}", outline, height))
     return things
 
 
 def _parked(site, network, carriageway, scenario, rng) -> list[Thing]:
-    """Park vehicles at the kerb of roads wider than 6 m, off all crossings."""
+    """Park vehicles at the kerbs of roads that have the room, off all crossings."""
     crossings = [e for e in site.edges if e.kind == EdgeKind.CROSSING]
     near = shapely.union_all(
         [shapely.LineString(e.points).buffer(7.0, 2) for e in crossings] + [network.buffer(0.3, 2)]
@@ -207,7 +216,8 @@ def _parked(site, network, carriageway, scenario, rng) -> list[Thing]:
     things = []
     for road in site.roads:
         length = polyline.arc_lengths(road.points)[-1]
-        if road.width_m < 6.0 or length < 12.0:
+        least = PARKING_ONEWAY_WIDTH_M if road.oneway else PARKING_WIDTH_M
+        if road.width_m < least or length < 12.0:
             continue
         arcs = np.arange(6.0, length - 6.0, 6.0)
         places = polyline.sample(road.points, arcs)

@@ -24,6 +24,8 @@ HEADWAY_S, STANDSTILL_GAP_M = 1.4, 2.0
 KERB_WAIT_M = 1.5
 LANE_HALF_M = 1.5
 WAY_M = 350.0
+PARKING_WIDTH_M, PARKING_ONEWAY_WIDTH_M = 8.2, 6.0
+"""Roads at least this wide have room for vehicles parked at both kerbs and the lanes between."""
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ class Traffic:
             vehicle.speed = max(0.0, vehicle.speed + dt_s * acceleration)
             vehicle.arc += dt_s * vehicle.speed
             vehicle.pose = _pose(vehicle)
+        self.vehicles = [v for v in self.vehicles if v.arc < v.arcs[-1] - 2.0]
 
     def state(self) -> np.ndarray:
         """Vehicles (V, 6): id, x, y, yaw, speed, length."""
@@ -103,12 +106,8 @@ class Traffic:
         return np.array(rows, dtype=float).reshape(-1, 6)
 
     def _refresh(self, robot: np.ndarray) -> None:
-        """Drop vehicles at the end of their way or far off; add others."""
-        self.vehicles = [
-            v
-            for v in self.vehicles
-            if np.hypot(*(v.pose[:2] - robot)) < GONE_M and v.arc < v.arcs[-1] - 1.0
-        ]
+        """Drop vehicles that are far off; add others."""
+        self.vehicles = [v for v in self.vehicles if np.hypot(*(v.pose[:2] - robot)) < GONE_M]
         cyclists = sum(v.is_cyclist for v in self.vehicles)
         cars = len(self.vehicles) - cyclists
         least = 25.0 if self._tick == 0 else NEAR_M
@@ -281,6 +280,8 @@ def _lane(road: Road, forward: bool, cyclist: bool) -> np.ndarray:
     normal = np.column_stack([along[:, 1], -along[:, 0]])
     normal /= np.maximum(np.hypot(*normal.T), 1e-6)[:, None]
     offset = 0.0 if road.oneway else 0.25 * road.width_m
+    if not road.oneway and road.width_m >= PARKING_WIDTH_M:
+        offset = min(offset, max(0.95, 0.5 * road.width_m - 3.1))
     if cyclist:
         offset = min(offset + 0.5, 0.5 * road.width_m - 0.6)
     return fine + offset * normal

@@ -2,8 +2,8 @@
 Parcels on their way between lockers and the robot's bay, as physics.
 
 A parcel in transfer has a place on the line from a locker's shuttle (0) through the gap (0.5) to
-the robot's bay (1). A conveyor moves it while it rests on it; where it rests on both, both must agree.
-What is pushed out with nobody at the other side falls to the ground.
+the robot's bay (1). A conveyor moves it while it rests on it; where it rests on both, both must
+agree. What is pushed out with nobody at the other side falls to the ground.
 """
 
 from __future__ import annotations

@@ -1,0 +1,116 @@
+"""People, vehicles and signals."""
+
+import numpy as np
+import pytest
+import shapely
+from worlds import drive, make_world, of
+
+from lastmile.geometry import se2
+from lastmile.simulation.people import RADIUS_M, nearest_on_outline
+from lastmile.types import Command, SignalPhase
+
+
+@pytest.fixture(scope="module")
+def busy():
+    """Twelve seconds with a standing robot, people and cars."""
+    world = make_world(
+        seed=3,
+        start_pose=[0.0, 4.75, 0.0],
+        people={"count": 25},
+        traffic={"cars": 8, "cyclists": 3},
+    )
+    world._look = lambda faults: []
+    return world, of(drive(world, 12.0), "ground_truth")
+
+
+def test_people_are_there_and_walk(busy):
+    _, truth = busy
+    assert len(truth[-1].people) >= 20
+    speed = np.hypot(*truth[-1].people[:, 3:5].T)
+    assert 0.5 < np.median(speed) < 2.0
+
+
+def test_people_appear_neither_in_buildings_nor_near_the_robot(busy):
+    world, truth = busy
+    seen: set[int] = set()
+    for moment in truth:
+        for number, x, y, _, _ in moment.people:
+            if number not in seen:
+                seen.add(number)
+                assert np.hypot(x - moment.pose_map_base[0], y - moment.pose_map_base[1]) > 4.5
+                assert len(world.contacts.tree.query(shapely.Point(x, y), "intersects")) == 0
+
+
+def test_people_never_walk_through_the_robot(busy):
+    world, truth = busy
+    for moment in truth[5:]:
+        outline = se2.transform(moment.pose_map_base, world.robot.footprint)
+        _, distance, inside = nearest_on_outline(outline, moment.people[:, 1:3])
+        assert not inside.any()
+        assert distance.min() > RADIUS_M - 0.1
+
+
+def test_cars_keep_right_and_within_the_limit(busy):
+    _, truth = busy
+    cars = np.concatenate([m.vehicles for m in truth])
+    assert len(cars)
+    assert cars[:, 4].max() < 50.0 / 3.6 + 0.5
+    eastward = np.cos(cars[:, 3]) > 0.9
+    assert (cars[eastward, 2] < 0.0).all()
+
+
+def test_vehicles_do_not_run_into_each_other(busy):
+    for moment in busy[1][::25]:
+        for i, a in enumerate(moment.vehicles):
+            for b in moment.vehicles[i + 1 :]:
+                if np.cos(a[3] - b[3]) > 0.9 and abs(a[2] - b[2]) < 0.3:
+                    assert abs(a[1] - b[1]) > 0.5 * (a[5] + b[5])
+
+
+def test_cars_stop_for_the_robot_on_a_crossing():
+    world = make_world(
+        seed=5,
+        start_pose=[25.0, 0.0, -np.pi / 2],
+        traffic={"cars": 8, "yielding_ratio": 1.0},
+    )
+    world._look = lambda faults: []
+    truth = of(drive(world, 15.0), "ground_truth")
+    assert not any(m.contact for m in truth)
+    waiting = [v for v in truth[-1].vehicles if v[4] < 0.1 and abs(v[1] - 25.0) < 25.0]
+    assert waiting
+
+
+def test_asked_for_encounters_happen():
+    world = make_world(seed=2, start_pose=[0.0, -4.75, 0.0], people={"encounters": 3})
+    world._look = lambda faults: []
+    points, met = world.route.points, set()
+    for _ in range(4000):
+        pose = world.base.motion.pose_map_base
+        i = int(np.argmin(np.hypot(*(points - pose[:2]).T)))
+        if i >= len(points) - 3:
+            break
+        ahead = points[min(i + 2, len(points) - 1)] - pose[:2]
+        error = float(se2.wrap_angle(np.arctan2(ahead[1], ahead[0]) - pose[2]))
+        speed = 1.2 * max(0.0, np.cos(error)) if world.clearance.people_m > 0.8 else 0.0
+        world.command(Command(world.stamp_s, speed, float(np.clip(2.0 * error, -1.2, 1.2))))
+        for moment in of(world.step(), "ground_truth"):
+            gap = np.hypot(*(moment.people[:, 1:3] - moment.pose_map_base[:2]).T)
+            met |= set(moment.people[gap < 5.0, 0])
+    assert len(met) == 3
+
+
+def test_signals_alternate_and_cars_never_have_green_with_pedestrians():
+    signals = make_world().signals
+    crossing = signals.crossings["crossing-signalled"]
+    times = np.arange(0.0, 2.0 * crossing.cycle_s, 0.5)
+    phases = [crossing.phase(t)[0] for t in times]
+    assert {SignalPhase.GREEN, SignalPhase.RED} == set(phases)
+    for t, phase in zip(times, phases, strict=True):
+        assert not (phase == SignalPhase.GREEN and crossing.cars_may_go(t))
+        assert crossing.phase(t)[1] > 0.0
+
+
+def test_feed_tells_signalled_crossings_only():
+    world = make_world()
+    feed = world.signals.feed(3.0, np.zeros(2))
+    assert [s.crossing_id for s in feed.signals] == ["crossing-signalled"]
