@@ -121,32 +121,24 @@ def make_footprints(
     area: shapely.Polygon,
 ) -> tuple[Footprint, ...]:
     """Write down everything within `area` (map) that stands clear of the network's edges."""
-    lines = [shapely.LineString(e.points) for e in edges]
-    ways = shapely.union_all(lines)
-    crossings = shapely.union_all(
-        [
-            line.buffer(0.5 * e.width_m, cap_style="flat")
-            for line, e in zip(lines, edges, strict=True)
-            if e.kind is EdgeKind.CROSSING
-        ]
-    )
-    openings = ways.buffer(_OPENING_M)
+    openings = _Openings(edges)
     shapely.prepare(area)
     footprints = _building_footprints(buildings, area)
     for barrier in barriers:
-        left = shapely.LineString(barrier.line).intersection(area).difference(openings)
+        line = shapely.LineString(barrier.line).intersection(area)
+        left = line.difference(openings.about(line))
         footprints.extend(_lines(f"barrier-{barrier.id}", "barrier", left, barrier.height_m))
     for way in extract.ways:
         if way.tags.get("barrier") == "kerb" and _on_ground(way.tags):
             line = shapely.LineString(ground.line(way.refs)).intersection(area)
             height = _KERB_HEIGHT_M.get(way.tags.get("kerb", ""), _RAISED_KERB_M)
-            dropped = shapely.union(openings, crossings)
+            dropped = openings.about(line)
             name = f"kerb-w{way.id}"
             footprints.extend(_lines(name, "kerb", line.difference(dropped), height))
             footprints.extend(
                 _lines(f"{name}-dropped", "kerb", line.intersection(dropped), _DROPPED_KERB_M)
             )
-    footprints.extend(_point_footprints(extract, ground, buildings, ways, area))
+    footprints.extend(_point_footprints(extract, ground, buildings, openings, area))
     return tuple(footprints)
 
 
@@ -170,6 +162,29 @@ def without_courtyards(polygon: shapely.Polygon) -> list[np.ndarray]:
     return [np.array(ring.coords)[:-1]]
 
 
+class _Openings:
+    """Where edges lead through what stands: half a gap about each, a crossing's whole width."""
+
+    def __init__(self, edges: tuple[RouteEdge, ...]) -> None:
+        self._half_widths = [
+            max(_OPENING_M, 0.5 * e.width_m) if e.kind is EdgeKind.CROSSING else _OPENING_M
+            for e in edges
+        ]
+        self._lines = shapely.STRtree([shapely.LineString(e.points) for e in edges])
+
+    def about(self, shape: shapely.Geometry) -> shapely.Geometry:
+        """Give the ground of the openings that may touch a shape."""
+        near = self._lines.query(shape, predicate="dwithin", distance=max(self._half_widths))
+        return shapely.union_all(
+            [self._lines.geometries[i].buffer(self._half_widths[i]) for i in near]
+        )
+
+    def holds(self, point: shapely.Point) -> bool:
+        """Tell whether a point lies too near the middle of an edge to be believed."""
+        near = self._lines.query(point, predicate="dwithin", distance=_CLEAR_OF_EDGE_M)
+        return bool(near.size)
+
+
 def _building_footprints(buildings: list[Building], area: shapely.Polygon) -> list[Footprint]:
     footprints = []
     for building in buildings:
@@ -186,7 +201,7 @@ def _point_footprints(
     extract: Extract,
     ground: Ground,
     buildings: list[Building],
-    ways: shapely.Geometry,
+    openings: _Openings,
     area: shapely.Polygon,
 ) -> list[Footprint]:
     tree = shapely.STRtree([b.outline for b in buildings])
@@ -200,7 +215,7 @@ def _point_footprints(
         point = shapely.Point(position)
         if (
             area.contains(point)
-            and point.distance(ways) >= _CLEAR_OF_EDGE_M
+            and not openings.holds(point)
             and not tree.query(point, predicate="intersects").size
         ):
             height = parse_metres(tags.get("height")) or height
