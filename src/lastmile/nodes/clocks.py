@@ -11,8 +11,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-# /clock comes every 10 ms; after this long without one the axis goes on by itself.
-HOLD_S = 0.05
+# /clock comes every 10 ms; between two readings the axis runs on by this much.
+RUN_ON_S = 0.02
+# A simulator that is short of CPU hesitates for 0.1 s now and then; a clock that stands for longer
+# has stopped.
+STOPPED_S = 0.15
 # A clock that jumps by more than this was set, it did not run.
 JUMP_S = 0.5
 
@@ -21,10 +24,10 @@ class SteadyAxis:
     """
     Time that advances with the monotonic clock whatever the ROS clock does, and never goes back.
 
-    While the ROS clock runs, the axis follows it plus a constant `offset_s`. While it stands
-    (no reading for more than `HOLD_S`), the axis runs on at `rate`, and what it gained is added to
-    the offset when the clock goes on. Values that come in are shifted by the offset, so that what
-    is new stays new and what is old stays old across any stop, and values that go out are shifted
+    While the ROS clock runs, the axis follows it plus a constant `offset_s`. When it has stood for
+    `STOPPED_S`, the axis goes on at `rate`, that time included; what it gained is added to the
+    offset when the clock goes on. Values that come in are shifted by the offset, so that what is
+    new stays new and what is old stays old across any stop, and values that go out are shifted
     back. A clock that was set (jumped by more than `JUMP_S`) changes the offset, not the axis.
 
     Parameters
@@ -46,11 +49,10 @@ class SteadyAxis:
         if self._clock_s is not None:
             elapsed = (monotonic_s - self._read_at) * self._rate
             advance = clock_s - self._clock_s
-            stood = elapsed - max(advance, HOLD_S)
             if advance < -JUMP_S or advance > elapsed + JUMP_S:
                 self.offset_s = self.now(monotonic_s) - clock_s
-            elif stood > 0.0:
-                self.offset_s += stood
+            elif elapsed > STOPPED_S and advance < elapsed:
+                self.offset_s += elapsed - max(advance, 0.0)
         self._clock_s, self._read_at = clock_s, monotonic_s
 
     def now(self, monotonic_s: float) -> float | None:
@@ -58,7 +60,8 @@ class SteadyAxis:
         if self._clock_s is None:
             return None
         elapsed = (monotonic_s - self._read_at) * self._rate
-        self._newest = max(self._newest, self._clock_s + self.offset_s + elapsed)
+        run_on = elapsed if elapsed > STOPPED_S else min(elapsed, RUN_ON_S)
+        self._newest = max(self._newest, self._clock_s + self.offset_s + run_on)
         return self._newest
 
     def onto(self, value: Any) -> Any:

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lastmile import types
+from lastmile.nodes.clocks import RUN_ON_S, STOPPED_S, SteadyAxis
+
+
+def run_clock(axis, start_s, monotonic_s, count, period_s=0.01, rate=1.0):
+    """Feed readings of a running clock; give its last reading and the monotonic time of it."""
+    for k in range(count):
+        axis.follow(start_s + k * period_s, monotonic_s + k * period_s / rate)
+    return start_s + (count - 1) * period_s, monotonic_s + (count - 1) * period_s / rate
+
+
+def test_axis_is_unknown_before_the_first_reading():
+    assert SteadyAxis().now(12.0) is None
+
+
+def test_axis_follows_a_running_clock_without_offset():
+    axis = SteadyAxis()
+    clock_s, at = run_clock(axis, 5.0, 100.0, 200)
+    assert axis.now(at) == pytest.approx(clock_s, abs=1e-9)
+    assert axis.offset_s == 0.0
+
+
+def test_axis_follows_a_slow_clock_without_offset():
+    axis = SteadyAxis()
+    clock_s, at = run_clock(axis, 5.0, 100.0, 200, rate=0.2)
+    assert clock_s <= axis.now(at) <= clock_s + RUN_ON_S
+    assert axis.offset_s == 0.0
+
+
+def test_axis_goes_on_when_the_clock_stands():
+    axis = SteadyAxis()
+    clock_s, at = run_clock(axis, 5.0, 100.0, 50)
+    for waited in (0.2, 1.0, 30.0):
+        assert axis.now(at + waited) == pytest.approx(clock_s + waited, abs=1e-9)
+
+
+def test_axis_goes_on_at_the_rate_of_the_simulation():
+    axis = SteadyAxis(rate=2.0)
+    clock_s, at = run_clock(axis, 5.0, 100.0, 50, rate=2.0)
+    assert axis.now(at + 1.0) == pytest.approx(clock_s + 2.0, abs=1e-9)
+
+
+def test_new_values_are_new_and_old_values_old_after_the_clock_stood():
+    axis = SteadyAxis()
+    clock_s, at = run_clock(axis, 5.0, 100.0, 50)
+    before = axis.onto(types.Command(clock_s, 1.0, 0.0))
+    axis.now(at + 4.0)
+    clock_s, at = run_clock(axis, clock_s + 0.01, at + 4.0, 20)
+    after = axis.onto(types.Command(clock_s, 1.0, 0.0))
+    assert axis.now(at) - before.stamp_s == pytest.approx(4.2, abs=0.03)
+    assert axis.now(at) - after.stamp_s == pytest.approx(0.0, abs=0.03)
+    assert axis.off(after).stamp_s == pytest.approx(clock_s, abs=1e-9)
+
+
+def test_a_process_that_was_halted_itself_takes_the_clock_as_it_is():
+    axis = SteadyAxis()
+    clock_s, at = run_clock(axis, 5.0, 100.0, 50)
+    axis.follow(clock_s + 5.0, at + 5.0)
+    assert axis.offset_s == 0.0
+    assert axis.now(at + 5.0) == pytest.approx(clock_s + 5.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, -2.0, 2.0, 3600.0])
+def test_axis_does_not_jump_when_the_clock_is_set(jump_s):
+    axis = SteadyAxis()
+    clock_s, at = run_clock(axis, 5000.0, 100.0, 50)
+    axis.follow(clock_s + jump_s + 0.01, at + 0.01)
+    assert axis.now(at + 0.01) == pytest.approx(clock_s + 0.01, abs=0.02)
+
+
+def test_every_stamp_of_a_value_is_shifted():
+    axis = SteadyAxis()
+    axis.offset_s = 2.0
+    plan = types.Trajectory(
+        1.0, types.TrajectorySource.PLANNER, 0.1, np.zeros((1, 3)), np.zeros((1, 2)), True, "", 0.5
+    )
+    shifted = axis.onto(plan)
+    assert (shifted.stamp_s, shifted.sensed_stamp_s) == (3.0, 2.5)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.0, 3.0), st.floats(-5.0, 5.0), st.booleans()),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_axis_never_goes_back_and_keeps_up_with_the_monotonic_clock(moves):
+    axis, monotonic_s, clock_s = SteadyAxis(), 0.0, 1000.0
+    axis.follow(clock_s, monotonic_s)
+    last = axis.now(monotonic_s)
+    for wait_s, advance_s, read in moves:
+        monotonic_s += wait_s
+        clock_s += advance_s
+        if read:
+            axis.follow(clock_s, monotonic_s)
+        now = axis.now(monotonic_s)
+        assert now >= last
+        if not read and wait_s > STOPPED_S:
+            assert now >= last + wait_s - STOPPED_S - 1e-6
+        last = now
