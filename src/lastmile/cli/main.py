@@ -12,7 +12,6 @@ import sys
 
 import click
 import typer
-from typer.main import get_command
 
 from lastmile.errors import UserError
 
@@ -38,12 +37,26 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import the module of a command and hand out its typer app."""
+        """
+        Give a command that imports its module and hands all arguments to the typer app there.
+
+        Typer brings a click of its own; each keeps to its own errors and exit codes.
+
+        """
         if name not in COMMANDS:
             return None
-        command = get_command(importlib.import_module(COMMANDS[name][0]).app)
-        command.name = name
-        return command
+
+        def run(arguments: tuple[str, ...]) -> None:
+            app = importlib.import_module(COMMANDS[name][0]).app
+            app(args=list(arguments), prog_name=f"lastmile {name}")
+
+        return click.Command(
+            name,
+            callback=run,
+            params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+            add_help_option=False,
+            context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+        )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
