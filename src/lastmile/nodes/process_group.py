@@ -54,6 +54,12 @@ class Event:
     pid: int
     text: str
 
+    def sentence(self) -> str:
+        """Say it to a person."""
+        if self.text:
+            return f"{self.kind}: {self.text}"
+        return f"{self.kind}: {self.program} (process {self.pid})"
+
     def line(self) -> str:
         """Write it as one line of JSON."""
         fields = ("time", "kind", "program", "pid", "text")

@@ -28,6 +28,10 @@ from lastmile.nodes.environment import clean_stale_shared_memory, ros_environmen
 from lastmile.nodes.parameters import HostConfig, write_parameter_file
 from lastmile.nodes.process_group import Event, ProcessGroup, Program
 from lastmile.nodes.stack_lock import StackLock
+from lastmile.nodes.surroundings import read_named_site
+from lastmile.simulation.delivery import order_of
+from lastmile.simulation.scenario import read_scenario
+from lastmile.simulation.setting import find_scenario
 from lastmile.stack.build import read_node_config
 from lastmile.stack.table import NODES
 
@@ -116,7 +120,7 @@ class Stack:
             self.stop()
             raise
 
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
         """
         Wait until every node is active.
 
@@ -276,3 +280,38 @@ class Stack:
 def locker_node(locker_id: str) -> str:
     """Give the node name of a locker; ROS allows letters, digits and underscores."""
     return "locker_" + "".join(c if c.isalnum() else "_" for c in locker_id)
+
+
+def settings_of_scenario(
+    run_dir: Path,
+    scenario: str = "demo",
+    seed: int | None = None,
+    site: str = "",
+    lockers: tuple[str, ...] = (),
+    simulation: bool = True,
+    **rest: Any,
+) -> StackSettings:
+    """
+    Complete settings by what a scenario says: its site, its seed, the lockers of its order.
+
+    Raises
+    ------
+    UserError
+        If the scenario, its site or one of its lockers cannot be used.
+
+    """
+    if not simulation:
+        return StackSettings(run_dir, site or "helsinki", lockers, False, seed=seed or 0, **rest)
+    path = find_scenario(scenario)
+    read = read_scenario(path)
+    site = site or read.site
+    bundle = read_named_site(site)
+    known = [locker.id for locker in bundle.lockers]
+    if not lockers:
+        order = order_of(read, bundle)
+        lockers = (order.from_locker_id, order.to_locker_id)
+    for locker in lockers:
+        if locker not in known:
+            raise UserError(f"locker {locker!r} is not at site {site}: {', '.join(known)}")
+    seed = read.seed if seed is None else seed
+    return StackSettings(run_dir, site, lockers, True, str(path), seed, **rest)

@@ -1,0 +1,102 @@
+"""`lastmile up`: the nodes of the table as processes, watched over until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lastmile.cli.run_folders import new_run_dir
+from lastmile.errors import UserError
+
+app = typer.Typer(add_completion=False)
+
+INTERRUPTED = 130
+
+
+@app.command()
+def up(
+    simulation: Annotated[
+        bool, typer.Option(help="With the embedded world in place of the robot's drivers.")
+    ] = True,
+    scenario: Annotated[
+        str, typer.Option(help="Scenario: a name of sim/scenarios or a file.")
+    ] = "demo",
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything by chance; the scenario's if not given.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.05, max=20.0, help="Simulated seconds per second.")
+    ] = 1.0,
+    site: Annotated[
+        str, typer.Option("--map", help="Site, by name or folder; the scenario's if not given.")
+    ] = "",
+    locker: Annotated[
+        list[str] | None,
+        typer.Option(help="Locker to run a controller for; those of the order if not given."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
+    ] = None,
+    namespace: Annotated[str, typer.Option(help="Namespace of the robot's topics.")] = "/",
+    broker: Annotated[
+        str, typer.Option(help="MQTT broker, host:port; one of its own if not given.")
+    ] = "",
+    record: Annotated[bool, typer.Option(help="Record all topics to an MCAP file.")] = True,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the run; runs/<time> if not given.")
+    ] = None,
+) -> None:
+    """Start the stack and watch over it: 130 after Ctrl-C, 1 when it ended by itself."""
+    from lastmile.nodes.supervisor import Stack, settings_of_scenario
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    namespace = checked_namespace(namespace)
+    settings = settings_of_scenario(
+        new_run_dir(output),
+        scenario=scenario,
+        simulation=simulation,
+        seed=seed,
+        rate=rate,
+        site=site,
+        lockers=tuple(locker or ()),
+        config_dir=config,
+        namespace=namespace,
+        broker=broker,
+        record=record,
+    )
+    stack = Stack(settings, on_event=lambda event: typer.echo(event.sentence()))
+    stack.start()
+    try:
+        while not stop.is_set() and not stack.wait(0.2):
+            pass
+    finally:
+        stack.stop()
+    if stack.reason:
+        raise UserError(f"the stack ended: {stack.reason}; logs are in {settings.run_dir}/logs")
+    raise typer.Exit(INTERRUPTED)
+
+
+def checked_namespace(text: str) -> str:
+    """
+    Read a ROS namespace, with or without its leading slash.
+
+    Raises
+    ------
+    UserError
+        If it is not made of words of letters, digits and underscores.
+
+    """
+    words = [word for word in text.split("/") if word]
+    for word in words:
+        if not (word.isascii() and word.replace("_", "a").isalnum() and not word[0].isdigit()):
+            raise UserError(
+                f"namespace {text!r}: {word!r} must be letters, digits and underscores, and not"
+                " begin with a digit"
+            )
+    return "/" + "/".join(words)

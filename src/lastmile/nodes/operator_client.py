@@ -1,0 +1,179 @@
+"""
+An operator's view of a running stack: order a delivery, watch it, cancel it.
+
+Everything happens in the thread that calls; `spin` for callbacks while nothing is awaited.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
+
+from lastmile.errors import UserError
+from lastmile.nodes import _task_conversions as convert
+from lastmile.nodes.actions import PROBE_S, goal_uuid
+from lastmile.nodes.conversions import reader
+from lastmile.nodes.environment import ros_environment
+from lastmile.nodes.message_types import message_class
+from lastmile.nodes.qos import profile_of
+from lastmile.stack.topics import ACTIONS, TOPICS
+from lastmile.types import DeliverGoal, TaskFeedback, TaskOutcome, TaskResult
+
+SPIN_S = 0.05
+ANSWER_S = 10.0
+
+
+class OperatorClient:
+    """
+    Talks to the mission of a robot.
+
+    Parameters
+    ----------
+    namespace : str
+        Namespace of the robot.
+    name : str
+        Node name of the operator.
+
+    """
+
+    def __init__(self, namespace: str = "/", name: str = "operator") -> None:
+        ros_environment()
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node = rclpy.create_node(name, context=self._context, namespace=namespace)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._type = message_class(ACTIONS["deliver"].message)
+        self._client = ActionClient(self._node, self._type, "deliver")
+        self._handle: Any = None
+        self._goal: DeliverGoal | None = None
+        self._result: TaskResult | None = None
+
+    def __enter__(self) -> Self:
+        """Be open already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the graph."""
+        self.close()
+
+    def watch(self, topic: str, callback: Callable[[Any], None]) -> None:
+        """Call back with each value of a topic of the table while spinning."""
+        entry = TOPICS[topic]
+        read = reader(entry.value)
+        self._node.create_subscription(
+            message_class(entry.message),
+            topic,
+            lambda message: callback(read(message)),
+            profile_of(entry),
+        )
+
+    def spin(self, duration_s: float = SPIN_S) -> None:
+        """Let callbacks happen for a while."""
+        deadline = time.monotonic() + duration_s
+        while (left := deadline - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=min(left, SPIN_S))
+
+    def order(
+        self,
+        goal: DeliverGoal,
+        on_feedback: Callable[[TaskFeedback], None] = lambda _: None,
+        within_s: float = 30.0,
+    ) -> None:
+        """
+        Order a delivery; `result` tells its end.
+
+        Raises
+        ------
+        UserError
+            If no mission answers in time or it refuses the order.
+
+        """
+        if not self._until(self._client.server_is_ready, within_s):
+            raise UserError(f"no mission answers within {within_s:g} s; is the stack up?")
+        answer = self._client.send_goal_async(
+            convert.goal_message(goal),
+            feedback_callback=lambda m: on_feedback(
+                convert.feedback_value(m.feedback.feedback, goal.goal_id)
+            ),
+            goal_uuid=goal_uuid(goal.goal_id),
+        )
+        if not self._until(answer.done, ANSWER_S):
+            raise UserError(f"the mission did not answer the order within {ANSWER_S:g} s")
+        if not answer.result().accepted:
+            raise UserError(f"the mission refused order {goal.order_id!r}")
+        self._handle, self._goal, self._result = answer.result(), goal, None
+        self._ask()
+
+    def cancel(self) -> None:
+        """Ask the mission to stop the delivery safely; its result still comes."""
+        if self._handle is not None and self._result is None:
+            self._handle.cancel_goal_async()
+
+    @property
+    def result(self) -> TaskResult | None:
+        """How the delivery ended, None while it runs."""
+        return self._result
+
+    def wait(self, timeout_s: float, meanwhile: Callable[[], None] = lambda: None) -> TaskResult:
+        """
+        Spin until the delivery ended.
+
+        A mission that was restarted does not know the goal of ROS any more; it is asked again
+        from time to time so that this shows.
+
+        Raises
+        ------
+        TimeoutError
+            If it did not end in time.
+
+        """
+        deadline = time.monotonic() + timeout_s
+        asked_at = time.monotonic()
+        while self._result is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no result of the delivery within {timeout_s:g} s")
+            if time.monotonic() - asked_at > 5.0 * PROBE_S:
+                asked_at = time.monotonic()
+                self._ask()
+            self.spin(SPIN_S)
+            meanwhile()
+        return self._result
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def _ask(self) -> None:
+        self._handle.get_result_async().add_done_callback(lambda f: self._take(f.result()))
+
+    def _take(self, response: Any) -> None:
+        if self._result is not None:
+            return
+        result = response.result.result
+        if result.outcome:
+            self._result = convert.result_value(result, self._goal.goal_id)
+        else:
+            text = "the mission does not know the order any more, it was restarted"
+            self._result = TaskResult(self._goal.goal_id, 0.0, TaskOutcome.FAILED, text)
+
+    def _until(self, done: Callable[[], bool], within_s: float) -> bool:
+        deadline = time.monotonic() + within_s
+        while not done():
+            if time.monotonic() > deadline:
+                return False
+            self.spin(SPIN_S)
+        return True
