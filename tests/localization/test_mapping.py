@@ -9,6 +9,7 @@ from lastmile.localization.component import build
 from lastmile.localization.config import LocalizationConfig, MappingConfig
 from lastmile.localization.mapping import LidarMapper
 from lastmile.localization.ray_map import map_from_scans
+from lastmile.maps.example import example_site
 from lastmile.types import LocalizationState, PoseEstimate
 
 START = (-50.0, -4.75, 0.0)
@@ -36,7 +37,7 @@ def test_lidar_map_of_one_drive_makes_the_next_more_exact():
     site, street = example_street(5, 0.5)
     config = LocalizationConfig()
     config = replace(config, start=replace(config.start, use_start_pose=True, start_pose=START))
-    mapper = LidarMapper(ROBOT.mounts["lidar_link"], config)
+    mapper = LidarMapper(config, SimpleNamespace(site=site, robot=ROBOT))
 
     def drive_with(occupancy, seed, mapper=None):
         at = SimpleNamespace(site=replace(site, occupancy=occupancy), robot=ROBOT)
@@ -44,7 +45,7 @@ def test_lidar_map_of_one_drive_makes_the_next_more_exact():
         standing = run(part, drive, 2.0, (0.0, 0.0), mapper)
         if mapper:
             mapper.receive("lidar/points", street.cloud(drive.pose, drive.stamp_s, drive._rng))
-            mapper.anchor(drive.pose, 0.02, 0.005)
+            mapper.anchor(drive.stamp_s, drive.pose, 0.02, 0.005)
         return np.concatenate([standing, run(part, drive, 35.0, (1.3, 0.0), mapper)])
 
     rough = drive_with(site.occupancy, 1, mapper)
@@ -71,8 +72,9 @@ def test_people_who_walk_through_leave_no_trace_in_the_map():
 
 
 def test_map_of_no_drive_is_refused():
-    mapper = LidarMapper(ROBOT.mounts["lidar_link"], LocalizationConfig())
+    context = SimpleNamespace(site=example_site(), robot=ROBOT)
+    mapper = LidarMapper(LocalizationConfig(), context)
     with pytest.raises(ValueError, match="0 keyframes"):
         mapper.build()
     with pytest.raises(ValueError, match="needs a keyframe"):
-        mapper.anchor(np.zeros(3), 0.1, 0.1)
+        mapper.anchor(0.0, np.zeros(3), 0.1, 0.1)

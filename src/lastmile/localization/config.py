@@ -208,14 +208,24 @@ class IntegrityConfig:
     )
     imu_timeout_s: float = param(0.2, "Oldest gyro reading", unit="s", low=0.02, high=2.0)
     wheel_timeout_s: float = param(0.2, "Oldest wheel reading", unit="s", low=0.02, high=2.0)
+    map_sigma_m: float = param(
+        0.05, "Error of the map as a whole, which no scan shows", unit="m", low=0.0, high=2.0
+    )
+    map_sigma_rad: float = param(0.002, "Turn of the map as a whole", unit="rad", low=0.0, high=0.1)
+    gnss_nis: float = param(
+        9.0,
+        "Mean normalised innovation of the fixes above which the pose is degraded",
+        low=1.0,
+        high=1000.0,
+    )
     match_timeout_s: float = param(
         3.0, "Oldest match of the lidar before the pose is degraded", unit="s", low=0.2, high=60.0
     )
     degraded_protection_m: float = param(
-        2.5, "Protection level above which the pose is degraded", unit="m", low=0.1, high=50.0
+        4.0, "Protection level above which the pose is degraded", unit="m", low=0.1, high=50.0
     )
     lost_protection_m: float = param(
-        6.0, "Protection level above which the pose is lost", unit="m", low=0.1, high=100.0
+        8.0, "Protection level above which the pose is lost", unit="m", low=0.1, high=100.0
     )
     degraded_yaw_rad: float = param(
         0.2,
@@ -271,6 +281,13 @@ class MappingConfig:
         low=1.0,
         high=10000.0,
     )
+    rtk_sigma_m: float = param(
+        0.1, "Noise of an RTK fix that anchors the drive", unit="m", low=0.005, high=5.0
+    )
+    marker_sigma_m: float = param(
+        0.03, "Noise of a pose from a locker's markers", unit="m", low=0.001, high=1.0
+    )
+    marker_sigma_rad: float = param(0.015, "Noise of its heading", unit="rad", low=0.001, high=0.5)
     loop_radius_m: float = param(
         12.0, "Keyframes this near may close a loop", unit="m", low=1.0, high=100.0
     )

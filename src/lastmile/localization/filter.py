@@ -18,6 +18,10 @@ from lastmile.localization.config import GnssConfig, MotionConfig
 X, Y, YAW, GYRO_BIAS, WHEEL_SCALE, GNSS_EAST, GNSS_NORTH = range(7)
 STATES = 7
 
+SURPRISE_NIS = 4.0
+"""Innovation of a match, per degree of freedom, beyond which the motion is doubted."""
+DOUBT_MOST = 1000.0
+
 
 @dataclass(frozen=True, slots=True)
 class FilterState:
@@ -27,7 +31,8 @@ class FilterState:
     `mean` (7,): x, y, yaw in map, gyro bias [rad/s], wheel scale error, and the slowly changing
     error of the fixes, east and north [m]. `twist_base` (2,) is the last measured motion, already
     corrected for bias and scale, by which the state is carried on until the next one; `still` says
-    that the robot is known to stand.
+    that the robot is known to stand. `doubt` (from 1) multiplies the noise of the motion after
+    matches that the motion does not explain, as when the wheels slip.
     """
 
     stamp_s: float
@@ -35,6 +40,7 @@ class FilterState:
     covariance: np.ndarray
     twist_base: np.ndarray
     still: bool = False
+    doubt: float = 1.0
 
     @property
     def pose(self) -> np.ndarray:
@@ -84,7 +90,7 @@ def carry(
         return state
     mean, F, Q = state.mean.copy(), np.eye(STATES), np.zeros((STATES, STATES))
     if not state.still:
-        _move(mean, F, Q, state.twist_base, dt, motion)
+        _move(mean, F, Q, state, dt, motion)
     fade = np.exp(-dt / gnss.multipath_time_s)
     mean[GNSS_EAST:] *= fade
     F[GNSS_EAST, GNSS_EAST] = F[GNSS_NORTH, GNSS_NORTH] = fade
@@ -98,12 +104,12 @@ def _move(
     mean: np.ndarray,
     F: np.ndarray,
     Q: np.ndarray,
-    twist_base: np.ndarray,
+    state: FilterState,
     dt: float,
     motion: MotionConfig,
 ) -> None:
     """Fill in the motion along an arc, its Jacobian and its noise."""
-    speed, yaw_rate = twist_base
+    speed, yaw_rate = state.twist_base
     heading = mean[YAW] + 0.5 * yaw_rate * dt
     c, s = np.cos(heading), np.sin(heading)
     way = speed * dt
@@ -116,7 +122,8 @@ def _move(
     F[YAW, GYRO_BIAS] = -dt
     # Noise of rolling grows with the way, not with time: a robot that stands does not spread.
     driven = min(abs(speed), 1.0) * dt
-    along, across = motion.speed_noise_mps**2 * driven, motion.lateral_noise_mps**2 * driven
+    doubted = driven * state.doubt
+    along, across = motion.speed_noise_mps**2 * doubted, motion.lateral_noise_mps**2 * doubted
     Q[X, X] = along * c * c + across * s * s + 1e-6 * dt
     Q[Y, Y] = along * s * s + across * c * c + 1e-6 * dt
     Q[X, Y] = Q[Y, X] = (along - across) * c * s
@@ -200,7 +207,10 @@ def update_pose(
     difference[2] = wrap_angle(difference[2])
     H = np.zeros((len(rows), STATES))
     H[:, :3] = rows
-    return update(state, H, rows @ difference, np.diag(variances), robust_scale)
+    after, innovation = update(state, H, rows @ difference, np.diag(variances), robust_scale)
+    factor = 3.0 if innovation.nis_per_dof > SURPRISE_NIS else 0.8
+    doubt = float(np.clip(state.doubt * factor, 1.0, DOUBT_MOST))
+    return replace(after, doubt=doubt), innovation
 
 
 def update_still_gyro(

@@ -19,6 +19,8 @@ from lastmile.localization.filter import FilterState, Innovation
 from lastmile.localization.scan_matching import Match
 from lastmile.types import LocalizationState
 
+NIS_MOST = 25.0
+
 
 @dataclass(frozen=True, slots=True)
 class Protection:
@@ -59,7 +61,8 @@ class IntegrityMonitor:
     def note_innovation(self, source: str, innovation: Innovation) -> None:
         """Take the innovation of a measurement of `source`."""
         window = self._nis.setdefault(source, deque(maxlen=self._config.nis_window))
-        window.append(innovation.nis_per_dof)
+        # A single spike says little; fixes or matches that stay off say much.
+        window.append(min(innovation.nis_per_dof, NIS_MOST))
 
     def note_match(self, match: Match, map_covariance: np.ndarray) -> None:
         """Take an accepted match, with the covariance that the map's error alone gives it."""
@@ -82,7 +85,8 @@ class IntegrityMonitor:
         """Bound the error of a belief."""
         consistency = self.mean_nis("lidar")
         widen = np.sqrt(max(consistency, 1.0)) if np.isfinite(consistency) else 1.0
-        P = state.pose_covariance * widen**2 + self._map_covariance
+        frame = np.square([self._config.map_sigma_m] * 2 + [self._config.map_sigma_rad])
+        P = state.pose_covariance * widen**2 + self._map_covariance + np.diag(frame)
         c, s = np.cos(state.pose[2]), np.sin(state.pose[2])
         along, across = np.array([c, s]), np.array([-s, c])
         return Protection(
@@ -123,6 +127,12 @@ class IntegrityMonitor:
             reason = f"no lidar match {age} (limit {config.match_timeout_s:g} s)"
             if self.misfits:
                 reason += f": {self.misfit_reason}"
+            return Assessment(LocalizationState.DEGRADED, reason)
+        gnss_nis = self.mean_nis("gnss")
+        if gnss_nis > config.gnss_nis:
+            reason = (
+                f"satellite fixes disagree, mean NIS {gnss_nis:.1f} (limit {config.gnss_nis:g})"
+            )
             return Assessment(LocalizationState.DEGRADED, reason)
         return Assessment(LocalizationState.TRACKING, "")
 

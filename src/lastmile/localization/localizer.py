@@ -253,6 +253,7 @@ class Localizer:
             state, lambda s, stamp_s: carry(s, stamp_s, motion, gnss), motion.history_s
         )
         self._start = None
+        self._matched_s = -np.inf
         self._matches_in_row = 0
         self.monitor.restart()
 

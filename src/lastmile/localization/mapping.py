@@ -4,18 +4,21 @@ A lidar map of a site from one drive with estimated poses.
 Scans are matched to the local map of the scans before them, places that are passed again close
 loops, and the poses that the drive's own localizer gave (satellites and the imported map) hold the
 whole in `map`, weakly, for their errors last over many metres. Where the robot knew its pose well
-(docked, or at its start), an anchor holds it firmly: deliveries need the lidar map to agree with
-the site's lockers above all.
+(before the markers of a locker, under open sky with RTK, or where it is told), an anchor holds it
+firmly: deliveries need the lidar map to agree with the site's lockers above all.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lastmile.geometry.se2 import advance, between, compose, transform
+from lastmile.geometry.se2 import advance, between, compose, rotate, transform
+from lastmile.geometry.wgs84 import MapProjection
+from lastmile.localization.anchors import pose_from_markers
 from lastmile.localization.config import LocalizationConfig, MappingConfig
 from lastmile.localization.pose_graph import PoseGraph
 from lastmile.localization.ray_map import map_from_scans
@@ -23,11 +26,25 @@ from lastmile.localization.scan import PlanarScan, extract_surfaces
 from lastmile.localization.scan_matching import Match, ScanMatcher
 from lastmile.maps.likelihood import distance_field
 from lastmile.maps.site import OccupancyMap
-from lastmile.types import LocalizationState, OdometryEstimate, PointGrid, PoseEstimate
+from lastmile.types import (
+    FixType,
+    GnssFix,
+    LocalizationState,
+    MarkerArray,
+    OdometryEstimate,
+    PointGrid,
+    PoseEstimate,
+)
+
+if TYPE_CHECKING:
+    from lastmile.stack.context import Context
 
 PROTECTION_SIGMAS = 3.0
 """A protection level is taken for this many standard deviations of the drive's pose."""
 SUBMAP_REACH_M = 60.0
+ANCHOR_PERIOD_S = 1.0
+"""Anchors come at most this often, for successive ones share their error."""
+ODOMETRY_REACH_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +53,15 @@ class Keyframe:
 
     scan: PlanarScan
     pose_odom_base: np.ndarray
+    pose_map_base: np.ndarray
+    sigma: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A pose of a keyframe, by its index, that is known well; `sigma` (3,) in map."""
+
+    keyframe: int
     pose_map_base: np.ndarray
     sigma: np.ndarray
 
@@ -55,12 +81,15 @@ class LidarMapper:
     """
     Collects a drive and makes its map.
 
-    Feed it what the localizer read and said (`lidar/points`, `odometry`, `localization/status`),
-    in the order of arrival; then `build`.
+    Feed it what the localizer read and said (`lidar/points`, `gnss/fix`, `odometry`,
+    `localization/status`) and the `markers`, in the order of arrival; then `build`.
     """
 
-    def __init__(self, T_base_lidar: np.ndarray, config: LocalizationConfig) -> None:
-        self._T_base_lidar = T_base_lidar
+    def __init__(self, config: LocalizationConfig, context: Context) -> None:
+        self._mounts = context.robot.mounts
+        self._lockers = context.site.lockers
+        origin = context.site.origin
+        self._projection = MapProjection(origin.latitude_deg, origin.longitude_deg, origin.epsg)
         self._config = config.mapping
         self._scan = replace(config.scan, column_step=1, cell_m=0.1, max_points=1200)
         self._matching = replace(
@@ -72,27 +101,43 @@ class LidarMapper:
             field_limit_m=2.0,
         )
         self.keyframes: list[Keyframe] = []
-        self._anchors: list[tuple[int, np.ndarray, np.ndarray]] = []
-        self._odometry: OdometryEstimate | None = None
+        self.anchors: list[Anchor] = []
+        self._anchored_s = -np.inf
+        self._odometry: deque[OdometryEstimate] = deque(maxlen=100)
         self._status: PoseEstimate | None = None
 
     def receive(self, topic: str, value: Any) -> None:
         """Take a value of the drive; topics that make no map are passed over."""
         if isinstance(value, OdometryEstimate):
-            self._odometry = value
+            self._odometry.append(value)
         elif isinstance(value, PoseEstimate):
             self._status = value
         elif isinstance(value, PointGrid) and topic == "lidar/points":
             self._take_cloud(value)
+        elif isinstance(value, GnssFix):
+            self._take_fix(value)
+        elif isinstance(value, MarkerArray):
+            self._take_markers(value)
 
-    def anchor(self, pose_map_base: np.ndarray, sigma_m: float, sigma_rad: float) -> None:
-        """Hold the newest keyframe at a pose that is known otherwise, as at a locker."""
-        if not self.keyframes or self._odometry is None:
-            raise ValueError("an anchor needs a keyframe and odometry before it")
-        newest = self.keyframes[-1]
-        back = between(self._odometry.pose_odom_base, newest.pose_odom_base)
+    def anchor(
+        self, stamp_s: float, pose_map_base: np.ndarray, sigma_m: float, sigma_rad: float
+    ) -> None:
+        """
+        Hold the drive at a pose that is known otherwise.
+
+        Raises
+        ------
+        ValueError
+            If there is no keyframe, or no odometry about the stamp yet.
+
+        """
+        odometry = self._odometry_at(stamp_s)
+        if not self.keyframes or odometry is None:
+            raise ValueError(f"anchor at {stamp_s:.3f} s needs a keyframe and odometry before it")
         sigma = np.array([sigma_m, sigma_m, sigma_rad])
-        self._anchors.append((len(self.keyframes) - 1, compose(pose_map_base, back), sigma))
+        k, base_keyframe = self._newest_keyframe(odometry)
+        self.anchors.append(Anchor(k, compose(pose_map_base, base_keyframe), sigma))
+        self._anchored_s = stamp_s
 
     def build(self) -> LidarMap:
         """
@@ -126,23 +171,60 @@ class LidarMapper:
         )
 
     def _take_cloud(self, cloud: PointGrid) -> None:
-        odometry, status = self._odometry, self._status
+        odometry, status = self._odometry_at(cloud.stamp_s), self._status
         if odometry is None or status is None:
             return
         if status.state in (LocalizationState.INITIALIZING, LocalizationState.LOST):
             return
-        # The cloud's stamp lies within some hundredths of a second of the newest odometry.
-        lag_s = cloud.stamp_s - odometry.stamp_s
-        pose_odom_base = advance(odometry.pose_odom_base, odometry.twist_base, lag_s)
-        if self.keyframes and not self._is_far(pose_odom_base):
+        if self.keyframes and not self._is_far(odometry.pose_odom_base):
             return
-        scan = extract_surfaces(cloud, self._T_base_lidar, odometry.twist_base, self._scan)
+        lidar = self._mounts["lidar_link"]
+        scan = extract_surfaces(cloud, lidar, odometry.twist_base, self._scan)
         if len(scan.points_base) < self._matching.min_points:
             return
         level_m = max(status.protection_along_m, status.protection_lateral_m)
         sigma = np.array([level_m, level_m, status.protection_yaw_rad]) / PROTECTION_SIGMAS
-        pose_map_base = compose(status.pose_map_odom, pose_odom_base)
-        self.keyframes.append(Keyframe(scan, pose_odom_base, pose_map_base, sigma))
+        pose_map_base = compose(status.pose_map_odom, odometry.pose_odom_base)
+        self.keyframes.append(Keyframe(scan, odometry.pose_odom_base, pose_map_base, sigma))
+
+    def _take_fix(self, fix: GnssFix) -> None:
+        """Anchor the position, not the heading, by a fix with carrier phase."""
+        odometry = self._odometry_at(fix.stamp_s)
+        recent = fix.stamp_s < self._anchored_s + ANCHOR_PERIOD_S
+        if fix.fix_type != FixType.RTK or not self.keyframes or odometry is None or recent:
+            return
+        antenna = self._projection.to_map(fix.latitude_deg, fix.longitude_deg)
+        heading = compose(self._status.pose_map_odom, odometry.pose_odom_base)[2]
+        arm = rotate(float(heading), self._mounts["gnss_link"][:2, 3])
+        pose = np.array([*(antenna - arm), heading])
+        self.anchor(fix.stamp_s, pose, self._config.rtk_sigma_m, np.pi)
+
+    def _take_markers(self, markers: MarkerArray) -> None:
+        """Anchor the pose before a locker."""
+        recent = markers.stamp_s < self._anchored_s + ANCHOR_PERIOD_S
+        if recent or not self.keyframes or self._odometry_at(markers.stamp_s) is None:
+            return
+        T_base_camera = self._mounts[markers.frame_id]
+        pose = pose_from_markers(markers.markers, T_base_camera, self._lockers)
+        if pose is not None:
+            sigma_m, sigma_rad = self._config.marker_sigma_m, self._config.marker_sigma_rad
+            self.anchor(markers.stamp_s, pose, sigma_m, sigma_rad)
+
+    def _odometry_at(self, stamp_s: float) -> OdometryEstimate | None:
+        """Odometry moved to a stamp from the nearest one, None where none is near."""
+        if not self._odometry:
+            return None
+        nearest = min(self._odometry, key=lambda odometry: abs(odometry.stamp_s - stamp_s))
+        lag_s = stamp_s - nearest.stamp_s
+        if abs(lag_s) > ODOMETRY_REACH_S:
+            return None
+        pose = advance(nearest.pose_odom_base, nearest.twist_base, lag_s)
+        return replace(nearest, stamp_s=stamp_s, pose_odom_base=pose)
+
+    def _newest_keyframe(self, odometry: OdometryEstimate) -> tuple[int, np.ndarray]:
+        """Index of the newest keyframe, and its pose in the base of an odometry."""
+        newest = self.keyframes[-1]
+        return len(self.keyframes) - 1, between(odometry.pose_odom_base, newest.pose_odom_base)
 
     def _is_far(self, pose_odom_base: np.ndarray) -> bool:
         step = between(self.keyframes[-1].pose_odom_base, pose_odom_base)
@@ -161,8 +243,9 @@ class LidarMapper:
             if k:
                 before = self.keyframes[k - 1].pose_odom_base
                 graph.add_edge(k - 1, k, between(before, keyframe.pose_odom_base), rolling)
-        for k, pose, sigma in self._anchors:
-            graph.add_prior(k, pose, np.diag(1.0 / np.square(sigma)))
+        for anchor in self.anchors:
+            information = np.diag(1.0 / np.square(anchor.sigma))
+            graph.add_prior(anchor.keyframe, anchor.pose_map_base, information)
         return graph
 
     def _add_motion(self, graph: PoseGraph, poses: np.ndarray) -> None:
