@@ -19,6 +19,7 @@ def detections(positions, length=0.45, height=1.6, fresh=np.nan):
         np.full(n, height),
         np.hypot(*positions.T),
         np.full(n, fresh),
+        np.zeros(n, bool),
         [SQUARE + p for p in positions],
         np.arange(n),
     )

@@ -5,6 +5,7 @@ from libc.math cimport fabs
 
 cdef enum:
     OBSTACLE = 5
+    OVERHEAD = 6
 
 
 cdef inline int find(int[::1] parent, int i) noexcept nogil:
@@ -89,6 +90,9 @@ def link_neighbours(
                         join(parent, here, offset + <int>(i * columns + n))
                         break
                 for k in range(i + 1, min(i + 3, rows)):
+                    # The row after next bridges a lost return only.
+                    if k == i + 2 and label[i + 1, j] == OBSTACLE:
+                        break
                     for d in range(-1, 2):
                         n = j + d
                         if n < 0 or n >= columns:
@@ -173,3 +177,59 @@ def order_by_cluster(const int[::1] cluster, int[::1] start, int[::1] order):
         for i in range(clusters, 0, -1):
             start[i] = start[i - 1]
         start[0] = 0
+
+
+def measure(
+    const float[:, ::1] points,
+    const float[::1] height,
+    const int[::1] start,
+    const int[::1] order,
+    float[:, ::1] box,
+):
+    """Write per cluster the least and greatest x and y, and the greatest height."""
+    cdef Py_ssize_t clusters = start.shape[0] - 1, c, k
+    cdef float x, y, h
+    cdef float x0, x1, y0, y1, top
+    with nogil:
+        for c in range(clusters):
+            x0 = x1 = points[order[start[c]], 0]
+            y0 = y1 = points[order[start[c]], 1]
+            top = height[order[start[c]]]
+            for k in range(start[c] + 1, start[c + 1]):
+                x = points[order[k], 0]
+                y = points[order[k], 1]
+                h = height[order[k]]
+                x0 = x if x < x0 else x0
+                x1 = x if x > x1 else x1
+                y0 = y if y < y0 else y0
+                y1 = y if y > y1 else y1
+                top = h if h > top else top
+            box[c, 0] = x0
+            box[c, 1] = x1
+            box[c, 2] = y0
+            box[c, 3] = y1
+            box[c, 4] = top
+
+
+def count_tops(
+    const float[:, :, ::1] points,
+    const unsigned char[:, ::1] label,
+    const int[:, ::1] cluster,
+    double gap,
+    int[::1] tops,
+    int[::1] overheads,
+):
+    """Count per cluster the columns that it ends in, and those that go on overhead."""
+    cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, k
+    cdef int c
+    with nogil:
+        for i in range(rows - 1):
+            for j in range(columns):
+                c = cluster[i, j]
+                if c < 0 or cluster[i + 1, j] == c:
+                    continue
+                tops[c] += 1
+                for k in range(i + 1, min(i + 3, rows)):
+                    if label[k, j] == OVERHEAD and near(points, i, j, k, j, gap):
+                        overheads[c] += 1
+                        break

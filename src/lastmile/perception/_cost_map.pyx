@@ -18,6 +18,7 @@ cdef enum:
 cdef struct Window:
     double c, s, x, y
     double x0, y0, inverse
+    double reach
     Py_ssize_t rows, columns
 
 
@@ -33,17 +34,26 @@ cdef inline unsigned char* cell_at(unsigned char[:, ::1] seen, const Window *w, 
 cdef void mark_line(unsigned char[:, ::1] seen, const Window *w, double ax, double ay, double bx,
                     double by, double margin) noexcept nogil:
     """Mark free the cells from a to b, the last `margin` metres left out."""
-    cdef double length = sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay)), t
-    cdef Py_ssize_t steps, k
-    cdef unsigned char *cell
+    cdef double length = sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
+    cdef double u, v, du, dv
+    cdef Py_ssize_t steps, k, row, column
     if length <= margin or length < 1e-6:
         return
-    steps = <Py_ssize_t>(1.5 * length * w.inverse) + 1
+    steps = <Py_ssize_t>(1.2 * (length - margin) * w.inverse) + 1
+    u = (w.c * ax - w.s * ay + w.x - w.x0) * w.inverse
+    v = (w.s * ax + w.c * ay + w.y - w.y0) * w.inverse
+    du = (length - margin) / length / steps
+    dv = (w.s * (bx - ax) + w.c * (by - ay)) * w.inverse * du
+    du = (w.c * (bx - ax) - w.s * (by - ay)) * w.inverse * du
     for k in range(steps + 1):
-        t = (length - margin) / length * k / steps
-        cell = cell_at(seen, w, ax + t * (bx - ax), ay + t * (by - ay))
-        if cell != NULL:
-            cell[0] |= FREE
+        # Truncation is floor here: below zero the cell is outside anyway.
+        if u >= 0.0 and v >= 0.0:
+            column = <Py_ssize_t>u
+            row = <Py_ssize_t>v
+            if row < w.rows and column < w.columns:
+                seen[row, column] |= FREE
+        u += du
+        v += dv
 
 
 def observe(
@@ -62,7 +72,6 @@ def observe(
     """Mark what one sweep shows of each cell; see cost_map.py."""
     cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, last
     cdef double r, z, x, y, last_r, last_z, passes
-    cdef bint ahead
     cdef unsigned char *cell
     cdef Window w
     w.c = window[0]
@@ -74,6 +83,8 @@ def observe(
     w.inverse = 1.0 / window[6]
     w.rows = seen.shape[0]
     w.columns = seen.shape[1]
+    # Half a diagonal and the offset of a sensor: nothing farther meets the window.
+    w.reach = 0.71 * seen.shape[0] * window[6] + 1.0
     with nogil:
         for j in range(columns):
             last = -1
@@ -86,7 +97,7 @@ def observe(
                 y = points[i, j, 1]
                 z = points[i, j, 2]
                 r = points[i, j, 3]
-                if last >= 0 and r > last_r:
+                if last >= 0 and r > last_r and last_r < w.reach:
                     # Height at which this ray passes over the last ground: lower things between
                     # the two would have been hit.
                     passes = sensor_height + (z - sensor_height) * last_r / r - last_z

@@ -26,6 +26,9 @@ from lastmile.perception.sweep import Sweep
 GRID_HALF_M = 40.0
 ROW_GAP_PER_M = 0.03
 """Neighbouring rows meet leaning surfaces (bonnets, backs) farther apart the farther they are."""
+LONGEST_M = 16.0
+"""Longer clusters are no things at all: walls, which only the cost map has."""
+OVERHEAD_GAP_M = 0.6
 SLANT_SLACK_M, SLANT_SLACK_PER_M = 0.06, 0.008
 """How well a return must lie on the line through two others to be of the same slanted surface."""
 
@@ -37,7 +40,9 @@ class Thing:
 
     `outline` (K, 2) is convex and counter-clockwise; `length_m`, `width_m` and `yaw` are those of
     its smallest box about `centre`. `mean` (2,) is the mean of its points, steadier than the
-    centre for small things. `structure` says that it is long, tall or hollow.
+    centre for small things. `tall` says that it goes on above the height up to which things are
+    passed under: a wall, a pole, a lorry. `structure` says that it is long, or tall and not
+    slender, or hollow.
     """
 
     index: int
@@ -49,6 +54,7 @@ class Thing:
     yaw: float
     height_m: float
     points: int
+    tall: bool
     structure: bool
 
 
@@ -101,17 +107,39 @@ def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> 
     order = np.empty(len(points), np.int32)
     _clusters.order_by_cluster(cluster, start, order)
     origin = pairs[0][0].origin[:2]
+    box = np.empty((count, 5), np.float32)
+    _clusters.measure(points, height, start, order, box)
+    tall = _reach_overhead(pairs, cluster, count)
     things = []
-    for i in range(count):
-        members = order[start[i] : start[i + 1]]
-        top = float(height[members].max())
-        if top >= config.height_min_m:
-            things.append(_describe(i, points[members, :2], top, origin, config))
+    for i in np.flatnonzero(box[:, 4] >= config.height_min_m):
+        if max(box[i, 1] - box[i, 0], box[i, 3] - box[i, 2]) > LONGEST_M:
+            continue
+        xy = points[order[start[i] : start[i + 1]], :2]
+        things.append(_describe(int(i), xy, float(box[i, 4]), bool(tall[i]), origin, config))
     return Clusters(points, label, height, cluster, tuple(things))
 
 
+def _reach_overhead(
+    pairs: list[tuple[Sweep, Terrain]], cluster: np.ndarray, count: int
+) -> np.ndarray:
+    """Tell which clusters go on overhead in at least half of their columns."""
+    tops, overheads = np.zeros(count, np.int32), np.zeros(count, np.int32)
+    offset = 0
+    for sweep, terrain in pairs:
+        shape, size = sweep.label.shape, sweep.label.size
+        part = cluster[offset : offset + size].reshape(shape)
+        _clusters.count_tops(sweep.points, terrain.label, part, OVERHEAD_GAP_M, tops, overheads)
+        offset += size
+    return 2 * overheads >= np.maximum(tops, 1)
+
+
 def _describe(
-    index: int, xy: np.ndarray, height_m: float, origin: np.ndarray, config: ClusterConfig
+    index: int,
+    xy: np.ndarray,
+    height_m: float,
+    tall: bool,
+    origin: np.ndarray,
+    config: ClusterConfig,
 ) -> Thing:
     """Outline, box and class of shape of one cluster."""
     xy = np.ascontiguousarray(xy)
@@ -123,8 +151,7 @@ def _describe(
     if width > length:
         length, width, yaw = width, length, yaw + 0.5 * np.pi
     structure = length > config.compact_max_m or (
-        length > config.tall_max_m
-        and (height_m > config.tall_m or _hollow(xy, outline, origin) > config.hollow_m)
+        length > config.tall_max_m and (tall or _hollow(xy, outline, origin) > config.hollow_m)
     )
     return Thing(
         index,
@@ -136,6 +163,7 @@ def _describe(
         yaw,
         height_m,
         len(xy),
+        tall,
         structure,
     )
 

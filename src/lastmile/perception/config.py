@@ -132,11 +132,9 @@ class ClusterConfig:
         6.5, "Longer things are structure: the cost map has them, the obstacle list has not.",
         unit="m", low=2.0, high=30.0,
     )  # fmt: skip
-    tall_m: float = param(
-        1.95, "Things at least this high and longer than tall_max_m are structure.",
-        unit="m", low=1.0, high=5.0,
-    )  # fmt: skip
-    tall_max_m: float = param(2.0, "See tall_m.", unit="m", low=0.5, high=10.0)
+    tall_max_m: float = param(
+        2.0, "Longer things that go on overhead are structure.", unit="m", low=0.5, high=10.0
+    )
     hollow_m: float = param(
         0.4, "Things with this much empty space towards the sensor within their convex outline "
         "are structure.", unit="m", low=0.1, high=3.0,

@@ -123,7 +123,8 @@ def correct(
     log_odds = (
         np.log(state.p_moving)
         - np.log1p(-state.p_moving)
-        + np.clip(log_moving - log_standing + log_evidence, -6.0, 6.0)
+        + np.clip(log_moving - log_standing, -6.0, 6.0)
+        + log_evidence
     )
     p = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -7.0, 7.0)))
     return MotionState(moving, moving_P, standing, standing_P, p)

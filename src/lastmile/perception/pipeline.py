@@ -19,8 +19,7 @@ LIDAR_MISSING_RANGE_M = 7.0
 DEPTH_MISSING_RANGE_M = 1.3
 """Rows that meet level ground nearer than this tell of drop-offs by missing returns."""
 STRUCTURE_FRESH_MIN = 0.2
-STRUCTURE_MOVING_MAX_M = 14.0
-"""Structure shorter than this that covers so much free ground is a bus, not a wall."""
+"""Structure that covers so much ground which was free is a lorry, not a wall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +118,7 @@ class Pipeline:
         return [
             t
             for t in clusters.things
-            if (
-                not t.structure
-                or (fresh[t.index] > STRUCTURE_FRESH_MIN and t.length_m < STRUCTURE_MOVING_MAX_M)
-            )
+            if (not t.structure or fresh[t.index] > STRUCTURE_FRESH_MIN)
             and np.hypot(*t.mean) < range_max
         ]
 

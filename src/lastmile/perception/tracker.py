@@ -28,6 +28,10 @@ FRESH_STANDING = 0.1
 """Freshness that noise alone gives to standing things."""
 VISIBLE_MISSES_MAX = 4
 """A track is dropped after so many scans that saw free ground at its centre."""
+TALL_STANDS = -8.0
+"""Evidence against motion of tall things that are no lorries: poles, and pieces of walls, whose
+visible part slides along them as the robot drives."""
+LORRY_MIN_M = 2.4
 NO_COST = 1e6
 
 
@@ -37,8 +41,8 @@ class Detections:
     Things of one scan in odom, as arrays of N rows.
 
     `fresh` is the share that stands on ground that was free before, NaN where unknown; `range_m`
-    the distance from the robot. `outline` holds one polygon (K, 2) each, in odom. `thing` is the
-    number of the cluster.
+    the distance from the robot; `tall` (bool) things go on overhead. `outline` holds one polygon
+    (K, 2) each, in odom. `thing` is the number of the cluster.
     """
 
     position: np.ndarray
@@ -47,6 +51,7 @@ class Detections:
     height_m: np.ndarray
     range_m: np.ndarray
     fresh: np.ndarray
+    tall: np.ndarray
     outline: list[np.ndarray]
     thing: np.ndarray
 
@@ -86,6 +91,7 @@ def to_detections(things: list[Thing], fresh: np.ndarray, pose_odom_base: np.nda
         np.array([t.height_m for t in things]),
         np.hypot(position[:, 0], position[:, 1]),
         np.array([fresh[t.index] for t in things], float),
+        np.array([t.tall for t in things], bool),
         [se2.transform(pose_odom_base, t.outline) for t in things],
         np.array([t.index for t in things], int),
     )
@@ -215,6 +221,8 @@ class Tracker:
         evidence = np.where(
             np.isnan(fresh), 0.0, self.config.fresh_weight * (fresh - FRESH_STANDING)
         )
+        stands = detections.tall[columns] & (detections.length_m[columns] < LORRY_MIN_M)
+        evidence = np.where(stands, TALL_STANDS, evidence)
         corrected = motion_models.correct(
             self._state.take(rows), detections.position[columns], sigma[columns], evidence
         )
