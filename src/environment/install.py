@@ -28,8 +28,13 @@ DATA_FOLDERS = ("launch", "config", "maps", "sim")
 
 
 def python_key():
-    """Key of the interpreter and of the place, which scripts in the environment name."""
-    return stamps.digest(sys.version, sys.base_prefix, str(VENV))
+    """Key of the interpreter, then of the place, which scripts in the environment name."""
+    return f"{stamps.digest(sys.version, sys.base_prefix)}-{stamps.digest(str(VENV))}"
+
+
+def is_same_place(key, other):
+    """Tell whether two keys of the interpreter name the same folder."""
+    return key.split("-")[-1] == other.split("-")[-1]
 
 
 def read_project():
@@ -165,8 +170,8 @@ def outdated(only=None):
     keys, done = stage_keys(), stamps.read()
     if not PYTHON.exists():
         done = {}
-    elif "PYTHON" not in os.environ and "python" in done:
-        # Only a named interpreter replaces an environment that works at this place.
+    elif "PYTHON" not in os.environ and is_same_place(keys["python"], done.get("python", "")):
+        # Only a named interpreter replaces an environment that works.
         keys["python"] = done["python"]
     if keys["python"] != done.get("python"):
         done = {}
@@ -197,6 +202,8 @@ def main(arguments):
                     mosquitto.install()
         except SetupError as error:
             stop(f"{error}\nThe whole log is {LOG.relative_to(ROOT)}.")
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 if __name__ == "__main__":
