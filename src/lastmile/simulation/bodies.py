@@ -9,7 +9,7 @@ from lastmile.simulation.people import RADIUS_M
 
 _ORIGIN = np.zeros(2)
 TRUNK = meshes.column(_ORIGIN, RADIUS_M - 0.03, 0.8, 1.7, 8)
-LEG = meshes.column(_ORIGIN, 0.07, 0.0, 0.85, 6)
+LEG = meshes.column(_ORIGIN, 0.07, 0.0, 0.85, 4)[:8]  # walls only
 CYCLIST = np.concatenate(
     [
         meshes.box(_ORIGIN, 0.0, (1.8, 0.15), -0.12, 0.95),

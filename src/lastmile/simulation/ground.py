@@ -49,10 +49,12 @@ def build_ground(site: Site, extent: tuple[float, float, float, float], rng: np.
     pieces = _flats(carriageway, ramps, extent)
     ramp_slopes = []
     for polygon, lip in zip(ramp_parts, lips, strict=False):
-        slope = _slope(carriageway, float(lip))
+        # Distances to the whole town's carriageway would take a minute.
+        road = shapely.intersection(carriageway, polygon.envelope.buffer(2.0 * RAMP_M))
+        slope = _slope(road, float(lip))
         ramp_slopes.append((polygon, slope))
         pieces.append(meshes.surface(polygon, slope))
-        pieces.append(_ramp_sides(polygon, carriageway, slope))
+        pieces.append(_ramp_sides(polygon, road, slope))
     pieces.append(_kerbs(carriageway, ramps, ramp_slopes))
     return Ground(np.concatenate(pieces), carriageway, ramps)
 

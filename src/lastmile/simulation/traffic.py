@@ -71,6 +71,9 @@ class Traffic:
             self._ends.setdefault(_key(road.points[0]), []).append((i, True))
             if not road.oneway:
                 self._ends.setdefault(_key(road.points[-1]), []).append((i, False))
+        unsignalled = [c for c in signals.crossings.values() if c.cycle_s <= 0.0]
+        self._unsignalled = [c.id for c in unsignalled]
+        self._unsignalled_lines = np.array([c.line for c in unsignalled]).reshape(-1, 2, 2)
         fine = [polyline.resample(r.points, 10.0) for r in self._roads]
         self._places = np.concatenate(fine) if fine else np.zeros((0, 2))
         self._owner = np.repeat(np.arange(len(fine)), [len(p) for p in fine])
@@ -191,17 +194,18 @@ class Traffic:
 
     def _busy_crossings(self, walkers: np.ndarray) -> set[str]:
         """Crossings without signals that somebody walks on or is about to enter."""
-        busy = set()
-        for crossing in self._signals.crossings.values():
-            if crossing.cycle_s > 0.0:
-                continue
-            a, b = crossing.line
-            d = b - a
-            t = np.clip((walkers - a) @ d / max(1e-9, float(d @ d)), 0.0, 1.0)
-            gap = np.hypot(*(walkers - a - t[:, None] * d).T)
-            if (gap < KERB_WAIT_M).any():
-                busy.add(crossing.id)
-        return busy
+        a = self._unsignalled_lines[:, 0]
+        d = self._unsignalled_lines[:, 1] - a
+        robot = walkers[-1]
+        near = np.flatnonzero((np.abs(a - robot) < FAR_M).all(axis=1))
+        if len(near) == 0:
+            return set()
+        away = walkers[None] - a[near, None]
+        d = d[near, None]
+        t = np.clip((away * d).sum(axis=2) / np.maximum((d * d).sum(axis=2), 1e-9), 0.0, 1.0)
+        gap2 = ((away - t[..., None] * d) ** 2).sum(axis=2)
+        busy = near[(gap2 < KERB_WAIT_M**2).any(axis=1)]
+        return {self._unsignalled[i] for i in busy}
 
     def _stop_line(self, vehicle: Vehicle, stamp_s: float, busy: set[str]) -> float:
         """Gap to the next line to stop at, inf when the way is free."""

@@ -284,6 +284,8 @@ class Transfer:
 
 def is_docked(pose_map_port: np.ndarray, locker: Locker) -> bool:
     """Tell whether the dock's contacts meet: within 5 cm and 5 degrees."""
+    if np.abs(pose_map_port[:2] - locker.pose_map_port[:2]).max() > DOCK_DISTANCE_M:
+        return False
     error = _port_error(pose_map_port, locker)
     return bool(np.hypot(*error[:2]) <= DOCK_DISTANCE_M and abs(error[2]) <= DOCK_YAW)
 
