@@ -105,6 +105,7 @@ class StepMeter:
             "step_max_ms": f"{1e3 * worst:.2f}",
             "lateness_max_ms": f"{1e3 * self._lateness:.1f}",
             "cpu_percent": f"{100.0 * (cpu - self._cpu) / span:.1f}",
+            "cpu_s": f"{cpu:.2f}",
         }
         message = f"longest step {1e3 * worst:.0f} ms of {1e3 * period_s:.0f} ms" if late else ""
         self._walls, self._lateness, self._cpu, self._at = [], 0.0, cpu, now
