@@ -101,6 +101,19 @@ def test_thing_that_is_taken_away_clears():
     assert (cells(after, np.arange(3.5, 4.5, 0.1), 0.0) == Cell.FREE).all()
 
 
+def test_person_who_stood_beside_the_robot_and_left_does_not_stay_in_the_map():
+    def scene(t):
+        person = scenes.Cylinder(0.0, 1.0, 0.22, 1.7)
+        return scenes.Scene(things=(person,) if t < 1.45 else ())
+
+    before, _ = drive(scene, standing, 14)
+    assert (cells(before, [-0.05, 0.05], 0.85) == Cell.OCCUPIED).any()
+    after, _ = drive(scene, standing, 17)
+    around = cells(after, *np.meshgrid(np.arange(-0.5, 0.5, 0.1), np.arange(0.6, 1.3, 0.1)))
+    assert not (around == Cell.OCCUPIED).any()
+    assert not (around == Cell.FREE).any()
+
+
 def test_window_rolls_with_the_robot_and_keeps_places():
     scene = scenes.Scene(things=(scenes.Cylinder(4.0, 2.0, 0.1, 1.0),))
     cost_map, _ = drive(lambda t: scene, lambda t: (2.0 * t, -0.5 * t, 0.3 * t), 15)
@@ -143,17 +156,22 @@ def test_update_agrees_with_plain_rules():
     want_hits = np.where(hit, np.minimum(hits + c.hit, c.evidence_max), hits)
     want_hits = np.where(moves, 0, want_hits)
     want_hits = np.where(free, np.maximum(want_hits.astype(int) - c.clear, 0), want_hits)
-    want_known = np.where(hit | free, np.float32(50.0), known)
-    want_hits = np.where(want_known < 50.0 - c.memory_s, 0, want_hits)
+    want_known = np.where(free, np.float32(50.0), known)
+    hit_s = rng.uniform(0.0, 60.0, shape).astype(np.float32)
+    want_hits = np.where(np.where(hit, 50.0, hit_s) < 50.0 - c.memory_s, 0, want_hits)
+    low, high = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     edge = (seen & 48) > 0
     want_steps = np.where(edge, np.minimum(steps + c.step_hit, c.evidence_max), steps)
     flat = ~edge & ((seen & 4) > 0) & (want_steps > 0)
     want_steps = want_steps - flat
     rules = [c.hit, c.clear, c.evidence_max, c.occupied_from, c.step_hit, c.step_from, c.memory_s]
-    _cost_map.update(seen, np.array(rules, float), 50.0, hits, steps, kind, known, cells_out)
+    _cost_map.update(
+        seen, np.array(rules, float), 50.0, hits, steps, kind, known, hit_s, low, high, cells_out
+    )
     assert (hits == want_hits).all()
     assert (steps == want_steps).all()
     assert (known == want_known).all()
+    assert ((low > high) == (want_hits == 0)).all()
     step_cell = np.where(kind == 2, Cell.DROP_OFF, Cell.CURB)
     want = np.where(want_known >= 50.0 - c.memory_s, Cell.FREE, Cell.UNKNOWN)
     want = np.where(want_steps >= c.step_from, step_cell, want)

@@ -216,10 +216,12 @@ def count_tops(
     const unsigned char[:, ::1] label,
     const int[:, ::1] cluster,
     double gap,
+    double open_height,
     int[::1] tops,
     int[::1] overheads,
+    int[::1] opens,
 ):
-    """Count per cluster the columns that it ends in, and those that go on overhead."""
+    """Count per cluster the columns it ends in, that go on overhead, that leave the image."""
     cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, k
     cdef int c
     with nogil:
@@ -233,3 +235,9 @@ def count_tops(
                     if label[k, j] == OVERHEAD and near(points, i, j, k, j, gap):
                         overheads[c] += 1
                         break
+        for j in range(columns):
+            c = cluster[rows - 1, j]
+            if c >= 0:
+                tops[c] += 1
+                if points[rows - 1, j, 2] > open_height:
+                    opens[c] += 1

@@ -1,9 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Observation and update of the rolling grid; called from cost_map.py only."""
 
-from libc.math cimport floor, sqrt
+from libc.math cimport M_PI, atan2, floor, sqrt
 
 cdef enum:
+    NOTHING = 0
+    TOO_FAR = 1
     GROUND = 4
     OBSTACLE = 5
 
@@ -56,6 +58,17 @@ cdef void mark_line(unsigned char[:, ::1] seen, const Window *w, double ax, doub
         v += dv
 
 
+cdef inline void widen(const Window *w, double bx, double by, double z, float[:, ::1] low,
+                       float[:, ::1] high) noexcept nogil:
+    """Take a height into the range of heights hit in its cell."""
+    cdef Py_ssize_t column = <Py_ssize_t>((w.c * bx - w.s * by + w.x - w.x0) * w.inverse)
+    cdef Py_ssize_t row = <Py_ssize_t>((w.s * bx + w.c * by + w.y - w.y0) * w.inverse)
+    if z < low[row, column]:
+        low[row, column] = <float>z
+    if z > high[row, column]:
+        high[row, column] = <float>z
+
+
 def observe(
     const float[:, :, ::1] points,
     const unsigned char[:, ::1] label,
@@ -68,8 +81,10 @@ def observe(
     double overhang,
     double flat_range,
     unsigned char[:, ::1] seen,
+    float[:, ::1] low,
+    float[:, ::1] high,
 ):
-    """Mark what one sweep shows of each cell; see cost_map.py."""
+    """Mark what one sweep shows of each cell, and the heights of hits; see cost_map.py."""
     cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, last
     cdef double r, z, x, y, last_r, last_z, passes
     cdef unsigned char *cell
@@ -120,6 +135,7 @@ def observe(
                             cell[0] |= MOVING
                         else:
                             cell[0] |= HIT
+                            widen(&w, x, y, z, low, high)
 
 
 def mark_edges(const float[:, ::1] edges, const double[::1] window, unsigned char[:, ::1] seen):
@@ -191,6 +207,9 @@ def update(
     unsigned char[:, ::1] steps,
     unsigned char[:, ::1] step_kind,
     float[:, ::1] known_s,
+    float[:, ::1] hit_s,
+    float[:, ::1] low,
+    float[:, ::1] high,
     signed char[:, ::1] cells,
 ):
     """Fold one observation into the evidence and write the cells."""
@@ -207,7 +226,7 @@ def update(
                 if s & HIT:
                     v = hits[i, j] + hit
                     hits[i, j] = <unsigned char>(most if v > most else v)
-                    known_s[i, j] = now
+                    hit_s[i, j] = now
                 elif s & MOVING:
                     # The obstacle list has what moves; here it would leave a trail.
                     hits[i, j] = 0
@@ -224,8 +243,12 @@ def update(
                         step_kind[i, j] = 1
                 elif s & FLAT and steps[i, j] > 0:
                     steps[i, j] -= 1
-                if known_s[i, j] < now - memory:
+                if hit_s[i, j] < now - memory:
                     hits[i, j] = 0
+                if hits[i, j] == 0:
+                    # An empty range, for the next hit to begin with.
+                    low[i, j] = 1e6
+                    high[i, j] = -1e6
                 if hits[i, j] >= occupied_from:
                     cells[i, j] = 100
                 elif steps[i, j] >= step_from:
@@ -234,3 +257,60 @@ def update(
                     cells[i, j] = 0
                 else:
                     cells[i, j] = -1
+
+
+def see_through(
+    const float[:, :, ::1] points,
+    const unsigned char[:, ::1] label,
+    const double[::1] row_slope,
+    const double[::1] window,
+    double sensor_height,
+    double reach,
+    double beyond,
+    Py_ssize_t skew,
+    unsigned char[:, ::1] hits,
+    const float[:, ::1] low,
+    float[:, ::1] high,
+):
+    """
+    Clear cells whose hits lie at heights that rays now pass unhindered.
+
+    Beside the robot the ground is out of sight, so that a person who stood there and went would
+    stay in the map for ever. Each ray that passes lowers the range of heights believed occupied.
+    """
+    cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, k, n, wide, middle
+    cdef double x, y, bx, by, r, z
+    cdef bint passes, any_ray
+    with nogil:
+        for i in range(hits.shape[0]):
+            for j in range(hits.shape[1]):
+                if hits[i, j] == 0:
+                    continue
+                x = (j + 0.5) * window[6] + window[4] - window[2]
+                y = (i + 0.5) * window[6] + window[5] - window[3]
+                bx = window[0] * x + window[1] * y
+                by = -window[1] * x + window[0] * y
+                r = sqrt(bx * bx + by * by)
+                if r > reach or r < 0.3:
+                    continue
+                middle = <Py_ssize_t>((atan2(by, bx) / M_PI + 1.0) * 0.5 * columns)
+                # All columns that touch the cell, and as many more as the turn may be off.
+                wide = <Py_ssize_t>(0.8 * window[6] / r * columns / (2.0 * M_PI)) + 1 + skew
+                for k in range(rows):
+                    z = sensor_height + row_slope[k] * r
+                    if z < low[i, j] - 0.02 or z > high[i, j] + 0.02:
+                        continue
+                    passes = True
+                    any_ray = False
+                    for n in range(middle - wide, middle + wide + 1):
+                        n = (n + columns) % columns
+                        if label[k, n] == NOTHING:
+                            continue
+                        any_ray = True
+                        if label[k, n] != TOO_FAR and points[k, n, 3] < r + beyond:
+                            passes = False
+                            break
+                    if passes and any_ray and z < high[i, j]:
+                        high[i, j] = <float>z
+                if high[i, j] < low[i, j] + 0.1:
+                    hits[i, j] = 0

@@ -29,6 +29,8 @@ ROW_GAP_PER_M = 0.03
 LONGEST_M = 16.0
 """Longer clusters are no things at all: walls, which only the cost map has."""
 OVERHEAD_GAP_M = 0.6
+CUT_HEIGHT_M = 1.6
+"""What leaves the top of the image this high up is higher than a car."""
 SLANT_SLACK_M, SLANT_SLACK_PER_M = 0.06, 0.008
 """How well a return must lie on the line through two others to be of the same slanted surface."""
 
@@ -109,28 +111,40 @@ def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> 
     origin = pairs[0][0].origin[:2]
     box = np.empty((count, 5), np.float32)
     _clusters.measure(points, height, start, order, box)
-    tall = _reach_overhead(pairs, cluster, count)
+    tall, cut = _reach_overhead(pairs, cluster, count)
     things = []
     for i in np.flatnonzero(box[:, 4] >= config.height_min_m):
         if max(box[i, 1] - box[i, 0], box[i, 3] - box[i, 2]) > LONGEST_M:
             continue
         xy = points[order[start[i] : start[i + 1]], :2]
-        things.append(_describe(int(i), xy, float(box[i, 4]), bool(tall[i]), origin, config))
+        things.append(
+            _describe(int(i), xy, float(box[i, 4]), bool(tall[i]), bool(cut[i]), origin, config)
+        )
     return Clusters(points, label, height, cluster, tuple(things))
 
 
 def _reach_overhead(
     pairs: list[tuple[Sweep, Terrain]], cluster: np.ndarray, count: int
-) -> np.ndarray:
-    """Tell which clusters go on overhead in at least half of their columns."""
-    tops, overheads = np.zeros(count, np.int32), np.zeros(count, np.int32)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell which clusters go on overhead in half of their columns, and which may, being cut."""
+    tops, overheads, opens = (np.zeros(count, np.int32) for _ in range(3))
     offset = 0
     for sweep, terrain in pairs:
         shape, size = sweep.label.shape, sweep.label.size
         part = cluster[offset : offset + size].reshape(shape)
-        _clusters.count_tops(sweep.points, terrain.label, part, OVERHEAD_GAP_M, tops, overheads)
+        _clusters.count_tops(
+            sweep.points,
+            terrain.label,
+            part,
+            OVERHEAD_GAP_M,
+            CUT_HEIGHT_M,
+            tops,
+            overheads,
+            opens,
+        )
         offset += size
-    return 2 * overheads >= np.maximum(tops, 1)
+    tops = np.maximum(tops, 1)
+    return 2 * overheads >= tops, 2 * (overheads + opens) >= tops
 
 
 def _describe(
@@ -138,6 +152,7 @@ def _describe(
     xy: np.ndarray,
     height_m: float,
     tall: bool,
+    cut: bool,
     origin: np.ndarray,
     config: ClusterConfig,
 ) -> Thing:
@@ -151,7 +166,8 @@ def _describe(
     if width > length:
         length, width, yaw = width, length, yaw + 0.5 * np.pi
     structure = length > config.compact_max_m or (
-        length > config.tall_max_m and (tall or _hollow(xy, outline, origin) > config.hollow_m)
+        length > config.tall_max_m
+        and (tall or cut or _hollow(xy, outline, origin) > config.hollow_m)
     )
     return Thing(
         index,

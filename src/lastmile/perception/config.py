@@ -96,7 +96,7 @@ class GroundConfig:
         0.025, "Height from which such ground is given back.", unit="m", low=0.0, high=0.1
     )
     overhang_m: float = param(
-        2.2, "Things higher above the ground are passed under.", unit="m", low=1.2, high=5.0
+        2.0, "Things higher above the ground are passed under.", unit="m", low=1.2, high=5.0
     )
     step_range_max_m: float = param(
         9.0, "Steps are looked for up to this distance.", unit="m", low=1.0, high=30.0

@@ -22,6 +22,10 @@ from lastmile.perception.sweep import Sweep
 from lastmile.types import Cell, LocalCostMap
 
 LONG_AGO_S = -1e6
+SEE_THROUGH_M = 6.0
+"""Cells up to this distance are cleared by rays that pass where their hits were."""
+BEYOND_M = 0.25
+"""A ray passes a cell when it goes on for this much."""
 
 
 class CostMap:
@@ -42,6 +46,9 @@ class CostMap:
         self._steps = np.zeros(self._shape, np.uint8)
         self._step_kind = np.zeros(self._shape, np.uint8)
         self._known_s = np.full(self._shape, LONG_AGO_S, np.float32)
+        self._hit_s = np.full(self._shape, LONG_AGO_S, np.float32)
+        self._low = np.full(self._shape, 1e6, np.float32)
+        self._high = np.full(self._shape, -1e6, np.float32)
         self._cells = np.full(self._shape, Cell.UNKNOWN, np.int8)
         self._start_s = 0.0
         self._now_s = np.float32(0.0)
@@ -62,6 +69,9 @@ class CostMap:
                 (self._steps, 0),
                 (self._step_kind, 0),
                 (self._known_s, LONG_AGO_S),
+                (self._hit_s, LONG_AGO_S),
+                (self._low, 1e6),
+                (self._high, -1e6),
                 (self._cells, Cell.UNKNOWN),
             ):
                 _roll(grid, int(shift[1]), int(shift[0]), empty)
@@ -101,11 +111,13 @@ class CostMap:
         clusters: Clusters,
         moving: np.ndarray,
         pose_odom_base: np.ndarray,
+        turned_rad: float,
     ) -> None:
         """
-        Fold the sweeps of one instant in.
+        Fold the sweeps of one instant in, the lidar's first.
 
-        `moving` is bool by cluster number. Call `move_to` before.
+        `moving` is bool by cluster number, `turned_rad` how far the robot turned during the
+        lidar's turn. Call `move_to` before.
         """
         seen = np.zeros(self._shape, np.uint8)
         window = self._window(pose_odom_base)
@@ -125,10 +137,26 @@ class CostMap:
                 self.config.overhang_m,
                 self.config.step_clear_m,
                 seen,
+                self._low,
+                self._high,
             )
             _cost_map.mark_edges(terrain.edges, window, seen)
             offset += size
         self._stand(pose_odom_base, seen)
+        lidar, terrain = pairs[0]
+        _cost_map.see_through(
+            lidar.points,
+            terrain.label,
+            _row_slopes(lidar),
+            window,
+            float(lidar.origin[2]),
+            SEE_THROUGH_M,
+            BEYOND_M,
+            int(np.ceil(abs(turned_rad) * lidar.label.shape[1] / (4.0 * np.pi))),
+            self._hits,
+            self._low,
+            self._high,
+        )
         c = self.config
         _cost_map.update(
             seen,
@@ -139,6 +167,9 @@ class CostMap:
             self._steps,
             self._step_kind,
             self._known_s,
+            self._hit_s,
+            self._low,
+            self._high,
             self._cells,
         )  # fmt: skip
 
@@ -180,6 +211,16 @@ class CostMap:
         resolution = self.config.resolution_m
         cx, cy = self._corner * resolution
         return np.array([np.cos(yaw), np.sin(yaw), x, y, cx, cy, resolution])
+
+
+def _row_slopes(sweep: Sweep) -> np.ndarray:
+    """Rise over run of the rays of each row, +inf where a row has no return."""
+    slope = np.full(len(sweep.points), np.inf)
+    for i, row in enumerate(sweep.points):
+        k = int(np.argmax(row[:, 3] > 1.0))
+        if row[k, 3] > 1.0:
+            slope[i] = (row[k, 2] - sweep.origin[2]) / row[k, 3]
+    return slope
 
 
 def _roll(grid: np.ndarray, rows: int, columns: int, empty) -> None:

@@ -66,7 +66,8 @@ class Pipeline:
         for track, moves in zip(self.tracker.tracks, self.tracker.moving_mask(), strict=True):
             if moves and track.thing >= 0:
                 moving[track.thing] = True
-        self.cost_map.update(pairs, clusters, moving, pose_odom_base)
+        turned = float(twist_base[1]) * float(np.ptp(lidar.offset_s))
+        self.cost_map.update(pairs, clusters, moving, pose_odom_base, turned)
         return Scan(pose_odom_base, pairs, clusters, moving)
 
     def obstacles(self, stamp_s: float) -> ObstacleArray:

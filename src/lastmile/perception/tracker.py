@@ -28,6 +28,9 @@ FRESH_STANDING = 0.1
 """Freshness that noise alone gives to standing things."""
 VISIBLE_MISSES_MAX = 4
 """A track is dropped after so many scans that saw free ground at its centre."""
+FRESH_LONG = 0.02
+SLIDES = -3.0
+"""Evidence against motion of long things that cover no free ground."""
 TALL_STANDS = -8.0
 """Evidence against motion of tall things that are no lorries: poles, and pieces of walls, whose
 visible part slides along them as the robot drives."""
@@ -221,6 +224,10 @@ class Tracker:
         evidence = np.where(
             np.isnan(fresh), 0.0, self.config.fresh_weight * (fresh - FRESH_STANDING)
         )
+        # A long thing that moves covers some new ground with its front; a wall between the shadows
+        # of people seems to move and covers none.
+        slides = (detections.length_m[columns] > SMALL_M) & (fresh < FRESH_LONG)
+        evidence = np.where(slides, SLIDES, evidence)
         stands = detections.tall[columns] & (detections.length_m[columns] < LORRY_MIN_M)
         evidence = np.where(stands, TALL_STANDS, evidence)
         corrected = motion_models.correct(
