@@ -4,7 +4,7 @@ The one ROS 2 node of the stack: it hosts a component of the node table.
 A managed (lifecycle) node that converts messages to values, calls `receive` and `step` of its
 component, and publishes what comes back. It is one thread: subscriptions are polled (`polling.py`
 says why), the component steps when it is due, and services, actions and lifecycle get their turn
-every 0.05 to 0.1 s.
+every 0.1 to 0.25 s.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lastmile.nodes.message_types import message_class
 from lastmile.nodes.outputs import Outputs
 from lastmile.nodes.parameters import read_parameters
 from lastmile.nodes.polling import Poller, drain, take
-from lastmile.nodes.qos import profile, profile_of
+from lastmile.nodes.qos import newest_only, profile, profile_of
 from lastmile.nodes.surroundings import make_context
 from lastmile.stack.build import build_component, resolve
 from lastmile.stack.component import Component
@@ -39,10 +39,10 @@ from lastmile.stack.topics import ACTIONS, TOPICS, Qos
 from lastmile.types import Diagnostic, DiagnosticLevel, TaskCancel
 
 # One look at services and actions costs about 1 ms; nodes without actions are asked seldom.
-HOUSEKEEPING_S, HOUSEKEEPING_ACTIONS_S = 0.1, 0.05
+HOUSEKEEPING_S, HOUSEKEEPING_ACTIONS_S = 0.25, 0.1
 DIAGNOSTICS_S = 1.0
 # Nodes that are triggered or fast look for messages twice as often as the others.
-POLL_FAST_S, POLL_SLOW_S = 0.004, 0.008
+POLL_FAST_S, POLL_SLOW_S = 0.005, 0.01
 FAST_PERIOD_S = 0.02
 # Malformed messages of one topic are logged at most this often.
 COMPLAINT_S = 5.0
@@ -197,7 +197,7 @@ class ComponentNode(LifecycleNode):
             self._diagnose(stamp_s)
 
     def _subscribe_clock(self) -> Any:
-        return self._poller.subscribe(Clock, "/clock", profile(Qos.SENSOR))
+        return self._poller.subscribe(Clock, "/clock", newest_only())
 
     def _read_clock(self, monotonic_s: float) -> None:
         """Take the newest reading of the ROS clock."""

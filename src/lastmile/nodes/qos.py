@@ -35,3 +35,10 @@ def profile(qos: Qos, message: str = "", publishes: bool = False) -> QoSProfile:
 def profile_of(topic: Topic, publishes: bool = False) -> QoSProfile:
     """Give the profile of a topic of the table."""
     return profile(topic.qos, topic.message, publishes)
+
+
+def newest_only() -> QoSProfile:
+    """Give the profile of a reader that wants the newest message alone, as of /clock."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
+    )

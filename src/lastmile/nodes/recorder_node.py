@@ -22,18 +22,18 @@ from lastmile.config import param
 from lastmile.errors import UserError
 from lastmile.nodes._fields import seconds
 from lastmile.nodes.conversions import CAMERA_INFO_TOPIC
-from lastmile.nodes.diagnostics import diagnostics_message
+from lastmile.nodes.diagnostics import StepMeter, diagnostics_message
 from lastmile.nodes.message_types import message_class
 from lastmile.nodes.parameters import read_parameters
 from lastmile.nodes.polling import Poller, drain, take
-from lastmile.nodes.qos import profile
+from lastmile.nodes.qos import newest_only, profile
 from lastmile.nodes.recording import COMPRESSIONS, Recording
 from lastmile.nodes.running import poll_loop, run_node
 from lastmile.nodes.views import VIEWS
 from lastmile.stack.topics import TOPICS, Qos
 from lastmile.types import Diagnostic, DiagnosticLevel
 
-HOUSEKEEPING_S = 0.1
+HOUSEKEEPING_S = 0.25
 DIAGNOSTICS_S = 1.0
 QOS_YAML = (
     "- history: 1\n  depth: {depth}\n  reliability: {reliability}\n  durability: {durability}\n"
@@ -82,11 +82,12 @@ class RecorderNode(LifecycleNode):
         self._service_executor = SingleThreadedExecutor()
         self._service_executor.add_node(self)
         self._poller = Poller(self)
-        self._clock_input = self._poller.subscribe(Clock, "/clock", profile(Qos.SENSOR))
+        self._clock_input = self._poller.subscribe(Clock, "/clock", newest_only())
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._recording: Recording | None = None
         self._tracks: list[_Track] = []
         self._stamp_s = 0.0
+        self._meter = StepMeter()
         self._active = False
         self._housekeeping_at = self._diagnostics_at = 0.0
 
@@ -133,6 +134,7 @@ class RecorderNode(LifecycleNode):
         self._read_clock()
         if self._recording is not None:
             self._take_all()
+            self._meter.add(time.monotonic() - now, 0.0)
         if now >= self._housekeeping_at:
             self._housekeeping_at = now + HOUSEKEEPING_S
             drain(self._service_executor)
@@ -179,8 +181,9 @@ class RecorderNode(LifecycleNode):
         megabytes = self._recording.bytes_written / 1e6 if self._recording else 0.0
         values = {"messages": str(sum(t.count for t in self._tracks)), "MB": f"{megabytes:.1f}"}
         line = Diagnostic("recording", DiagnosticLevel.OK, self.config.output, values)
+        lines = [self._meter.report(1.0), line]
         name = self.get_fully_qualified_name().lstrip("/")
-        self._diagnostics.publish(diagnostics_message(name, [line], self._stamp_s))
+        self._diagnostics.publish(diagnostics_message(name, lines, self._stamp_s))
 
 
 def recorded_topics() -> list[tuple[str, str, Qos]]:

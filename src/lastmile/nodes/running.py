@@ -7,6 +7,7 @@ unknown parameter, a value outside its range). Messages go to standard error.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -93,6 +94,9 @@ def _run(name: str, node: Any, loop: Callable[[Any, StopRequest], None], stop: S
             if node.trigger_configure() != succeeded or node.trigger_activate() != succeeded:
                 return _complain(name, node.failure or "cannot be activated", FAILED)
             tell_ready()
+        # The site and the modules stay for good; the collector need not look at them again.
+        gc.collect()
+        gc.freeze()
         loop(node, stop)
         return OK
     except (UserError, OSError) as error:

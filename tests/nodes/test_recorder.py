@@ -1,0 +1,146 @@
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mcap.exceptions import McapError
+from mcap.stream_reader import StreamReader
+from mcap_ros2.reader import read_ros2_messages
+
+from lastmile import types
+from lastmile.errors import UserError
+from lastmile.nodes.conversions import to_message
+from lastmile.nodes.environment import ros_environment
+from lastmile.nodes.message_definitions import definition
+from lastmile.nodes.recorder_node import recorded_topics
+from lastmile.nodes.recording import Recording
+from lastmile.stack.topics import TOPICS
+
+ros_environment()
+
+
+def test_definitions_of_all_recorded_topics_are_complete():
+    for _, message, _ in recorded_topics():
+        text = definition(message)
+        assert "MSG: " in text or "/" not in text.split("#")[0]
+
+
+def test_definition_holds_the_messages_inside_messages_once():
+    text = definition("lastmile_msgs/msg/ObstacleArray")
+    for part in ("lastmile_msgs/Obstacle", "geometry_msgs/Point32", "builtin_interfaces/Time"):
+        assert text.count(f"MSG: {part}\n") == 1
+
+
+def test_definition_of_an_unknown_message_is_refused():
+    with pytest.raises(UserError, match="lastmile_msgs/msg/Nothing"):
+        definition("lastmile_msgs/msg/Nothing")
+
+
+def test_recording_under_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"run\.mcap cannot be written: "):
+        Recording(tmp_path / "file" / "run.mcap", "zstd", 0)
+
+
+def test_recording_stops_before_the_disk_is_full(tmp_path):
+    with pytest.raises(UserError, match="MB must stay free"):
+        Recording(tmp_path / "run.mcap", "zstd", 1 << 60)
+
+
+def test_a_second_recording_gets_a_name_of_its_own(tmp_path):
+    first = Recording(tmp_path / "run.mcap", "zstd", 0)
+    second = Recording(tmp_path / "run.mcap", "none", 0)
+    first.close()
+    second.close()
+    assert [first.path.name, second.path.name] == ["run.mcap", "run_1.mcap"]
+
+
+def recorder(folder: Path, *parameters: str, file_size: int | None = None):
+    command = [sys.executable, "-m", "lastmile.nodes.recorder_node", "--ros-args"]
+    for parameter in (f"output:={folder}/run.mcap", *parameters):
+        command += ["-p", parameter]
+    limit = (file_size, file_size)
+    return subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=None
+        if file_size is None
+        else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+    )
+
+
+def grid(stamp_s, rng):
+    return types.PointGrid(
+        stamp_s,
+        "lidar_link",
+        rng.standard_normal((32, 256, 3)).astype(np.float32),
+        np.zeros((32, 256), np.float32),
+        np.zeros(256, np.float32),
+    )
+
+
+@pytest.mark.system
+def test_recorder_keeps_messages_thins_clouds_and_ends_with_zero(peer, tmp_path):
+    process = recorder(tmp_path, "lidar_every:=5")
+    peer.send("cmd_vel", to_message(types.Command(0.0, 0.0, 0.0)))
+    peer.send("lidar/points", to_message(grid(0.0, np.random.default_rng(1))))
+    publishers = peer._publishers.values()
+    peer.until(lambda: all(p.get_subscription_count() == 1 for p in publishers))
+    rng = np.random.default_rng(1)
+    sent = iter(range(1, 101))
+
+    def send_one():
+        number = next(sent, None)
+        if number is not None:
+            peer.send("cmd_vel", to_message(types.Command(number / 10.0, 0.5, 0.0)))
+            if number % 2:
+                peer.send("lidar/points", to_message(grid(number / 10.0, rng)))
+
+    count = 0
+
+    def recorded():
+        nonlocal count
+        count += 1
+        return count > 130
+
+    peer.until(recorded, send_one)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30.0) == 0
+    messages = list(read_ros2_messages(tmp_path / "run.mcap"))
+    stamps = [
+        m.ros_msg.header.stamp.sec + m.ros_msg.header.stamp.nanosec / 1e9
+        for m in messages
+        if m.channel.topic == "/cmd_vel"
+    ]
+    assert stamps[-1] == pytest.approx(10.0)
+    assert len(stamps) >= 100
+    clouds = [m.ros_msg for m in messages if m.channel.topic == "/lidar/points"]
+    assert 9 <= len(clouds) <= 12
+    assert clouds[0].width == 256
+
+
+@pytest.mark.system
+def test_recorder_ends_with_one_when_the_disk_is_full_and_what_it_wrote_is_readable(peer, tmp_path):
+    process = recorder(tmp_path, "lidar_every:=1", "compression:=none", file_size=9_000_000)
+    rng = np.random.default_rng(1)
+    cloud = to_message(grid(1.0, rng))
+    peer.until(lambda: process.poll() is not None, lambda: peer.send("lidar/points", cloud))
+    assert process.returncode == 1
+    assert "run.mcap stops: File too large" in process.stderr.read()
+    assert os.path.getsize(tmp_path / "run.mcap") > 4_000_000
+    with open(tmp_path / "run.mcap", "rb") as file:
+        kinds = []
+        # The file ends in the middle of a record.
+        with pytest.raises(McapError):
+            for record in StreamReader(file, emit_chunks=True).records:
+                kinds.append(type(record).__name__)
+    assert "Chunk" in kinds
+
+
+def test_every_topic_of_the_table_is_recorded():
+    assert set(TOPICS) <= {topic for topic, _, _ in recorded_topics()}
