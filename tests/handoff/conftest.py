@@ -52,6 +52,8 @@ class FakeDock:
     conveyors: list[int] = field(default_factory=lambda: [0, 0])
     busy: bool = False
     open_door: bool = False
+    driven: bool = True
+    closing_on: int = 0
     wrongs: list[str] = field(default_factory=list)
 
     @property
@@ -68,9 +70,13 @@ class FakeDock:
 
     def move(self) -> None:
         was_open = self.door > 0.0
-        self.door = float(np.clip(self.door + (DT_S if self.open_door else -DT_S), 0.0, 1.0))
-        closing = not self.open_door and was_open
-        if closing and (self.in_gap or self.hand):
+        # Without commands the door holds.
+        speed = (1.0 if self.open_door else -1.0) if self.driven else 0.0
+        self.door = float(np.clip(self.door + speed * DT_S, 0.0, 1.0))
+        closing = speed < 0.0 and was_open and (self.in_gap or self.hand)
+        self.closing_on = self.closing_on + 1 if closing else 0
+        # The controller sees the gap at its next step only.
+        if self.closing_on > 2:
             self.wrongs.append(f"door closes on something in the gap at {self.position:.2f}")
         if self.door > 0.0 and not self.docked:
             self.wrongs.append("door open without a robot")

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import pytest
 
 from lastmile.geometry.se2 import advance, between, compose, invert, to_matrix, wrap_angle
+from lastmile.handoff.approach import approach_law, roll_out
 from lastmile.handoff.config import DockingConfig
 from lastmile.handoff.docking import DockingComponent
 from lastmile.handoff.port_estimate import R_PORT_MARKER, see_port
@@ -149,7 +151,7 @@ class Yard:
         self.pose = advance(self.pose, self.twist, DT_S)
         # Odometry measures a little too short and drifts in heading.
         felt = self.twist * np.array([1.0 - self.slip, 1.0]) + np.array(
-            [0.0, 0.002 * self.slip / 0.01]
+            [0.0, 0.0005 * self.slip / 0.01]
         )
         self.odom = advance(self.odom, felt, DT_S)
         if -0.03 < self.port_error[0] < 0.1:
@@ -176,9 +178,7 @@ def _at(x, y, z):
 
 
 def _turn(rotvec):
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_rotvec(rotvec).as_matrix()
+    return cv2.Rodrigues(rotvec)[0]
 
 
 def person(yard, offset_port, velocity=(0.0, 0.0)):
@@ -367,3 +367,16 @@ def test_bad_values_are_counted_and_not_used():
     assert values["odometry:not_finite"] == "2"
     assert values["odometry:old"] == "1"
     assert yard.dock().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_roll_out_moves_as_geometry_does():
+    config = DockingConfig().approach
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        pose, twist = rng.normal(0.0, 1.0, 3), rng.normal(0.0, 0.2, 2)
+        law = approach_law(rng.normal(0.0, 1.0, 3), 0.37, config)
+        plan = roll_out(0.0, pose, twist, law, config)
+        for k in range(len(plan.poses) - 1):
+            mean = 0.5 * (plan.twists[k] + plan.twists[k + 1])
+            expected = advance(plan.poses[k], mean, plan.dt_s)
+            np.testing.assert_allclose(plan.poses[k + 1][:2], expected[:2], atol=0.003)

@@ -391,5 +391,5 @@ def test_no_localization_waits_then_fails(town):
 def test_damaged_journal_is_told(tmp_path):
     path = tmp_path / "mission-robot-1.journal"
     path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
-    with pytest.raises(UserError, match="mission-robot-1.journal"):
+    with pytest.raises(UserError, match=r"mission-robot-1\.journal"):
         Town(str(tmp_path))

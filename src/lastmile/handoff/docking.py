@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lastmile.geometry.se2 import advance, compose, invert, wrap_angle
-from lastmile.handoff.approach import roll_out, stand_law
+from lastmile.handoff.approach import roll_out
 from lastmile.handoff.config import DockingConfig
 from lastmile.handoff.docking_task import DockingTask, Move, Scene
 from lastmile.handoff.port_estimate import PortFilter, see_port
@@ -26,6 +26,7 @@ from lastmile.types import (
     TaskOutcome,
     TaskResult,
     Trajectory,
+    TrajectorySource,
 )
 
 FEEDBACK_PERIOD_S = 0.5
@@ -102,8 +103,8 @@ class DockingComponent:
             outputs.append(("docking/plan", self._drive(scene, answer)))
             return outputs + self._feedback(stamp_s, task)
         outcome, text, data = answer
-        self._task = None
-        outputs.append(("docking/plan", self._drive(scene, Move(stand_law, text))))
+        self._task = self._plan = None
+        outputs.append(("docking/plan", _stand(scene, text)))
         result = TaskResult(task.goal.goal_id, stamp_s, outcome, text, data)
         return [*outputs, ("dock/result", result)]
 
@@ -254,6 +255,19 @@ class DockingComponent:
             move.reason,
         )
         return self._plan
+
+
+def _stand(scene: Scene, reason: str) -> Trajectory:
+    """Make the last plan of a task: one that asks for no motion and may grow old."""
+    return Trajectory(
+        stamp_s=scene.stamp_s,
+        source=TrajectorySource.DOCKING,
+        dt_s=0.1,
+        poses=scene.pose_odom_base[None, :].copy(),
+        twists=np.zeros((1, 2)),
+        certified=True,
+        reason=reason,
+    )
 
 
 def _twist_at(plan: Trajectory, stamp_s: float) -> np.ndarray:

@@ -1,0 +1,121 @@
+"""The journal keeps what it said it kept, and notices when it did not."""
+
+import sqlite3
+
+import pytest
+
+from lastmile.handoff.journal import (
+    Journal,
+    JournalCorruptError,
+    JournalError,
+    JournalForeignError,
+    JournalWriteError,
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    journal = Journal(tmp_path / "a.journal", "robot-1")
+    for k in range(20):
+        journal.append(0.1 * k, f"record {k}".encode())
+    journal.close()
+    return tmp_path / "a.journal"
+
+
+def test_records_come_back_in_order(path):
+    journal = Journal(path, "robot-1")
+    assert [entry.body for entry in journal.entries] == [f"record {k}".encode() for k in range(20)]
+    assert [entry.seq for entry in journal.entries] == list(range(1, 21))
+    journal.close()
+
+
+def test_durability_settings_are_those_promised(path):
+    journal = Journal(path, "robot-1")
+    assert journal._connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert journal._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    journal.close()
+
+
+def test_new_journals_have_different_ids(tmp_path):
+    one, other = Journal(tmp_path / "1", "r"), Journal(tmp_path / "2", "r")
+    assert one.journal_id != other.journal_id
+    one.close()
+    other.close()
+
+
+def test_changed_record_breaks_the_chain(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE records SET body = 'other' WHERE seq = 7")
+    with pytest.raises(JournalCorruptError, match="record 7"):
+        Journal(path, "robot-1")
+
+
+def test_missing_middle_record_is_noticed(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM records WHERE seq = 7")
+    with pytest.raises(JournalCorruptError, match="record 8"):
+        Journal(path, "robot-1")
+
+
+def test_cut_off_end_is_noticed(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM records WHERE seq > 15")
+    with pytest.raises(JournalCorruptError, match="15 of 20"):
+        Journal(path, "robot-1")
+
+
+@pytest.mark.parametrize("keep", [17, 512, 5000])
+def test_truncated_file_is_a_clear_error_and_is_left_alone(path, keep):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:keep])
+    with pytest.raises(JournalError, match=r"a\.journal"):
+        Journal(path, "robot-1")
+    assert path.read_bytes() == whole[:keep]
+
+
+def test_garbage_is_a_clear_error(tmp_path):
+    (tmp_path / "x").write_bytes(b"not a database, but long enough to be read as one" * 50)
+    with pytest.raises(JournalCorruptError, match="damaged"):
+        Journal(tmp_path / "x", "robot-1")
+
+
+def test_journal_of_another_party_is_refused(path):
+    with pytest.raises(JournalForeignError, match="belongs to 'robot-1', not to 'robot-2'"):
+        Journal(path, "robot-2")
+
+
+def test_journal_of_another_format_is_refused(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET format = 99")
+    with pytest.raises(JournalForeignError, match="format 99"):
+        Journal(path, "robot-1")
+
+
+def test_other_database_is_refused_and_left_alone(tmp_path):
+    with sqlite3.connect(tmp_path / "x") as connection:
+        connection.execute("CREATE TABLE cats (name TEXT)")
+    before = (tmp_path / "x").read_bytes()
+    with pytest.raises(JournalForeignError, match="not a journal"):
+        Journal(tmp_path / "x", "robot-1")
+    assert (tmp_path / "x").read_bytes() == before
+
+
+def test_full_disk_raises_and_keeps_what_was_there(tmp_path):
+    journal = Journal(tmp_path / "a.journal", "robot-1")
+    journal.append(0.0, b"first")
+    pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
+    journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(JournalWriteError, match="record 2 could not be written"):
+        journal.append(1.0, b"x" * 100_000)
+    journal._connection.execute("PRAGMA max_page_count = 100000")
+    assert journal.append(2.0, b"second").seq == 2
+    journal.close()
+    again = Journal(tmp_path / "a.journal", "robot-1")
+    assert [entry.body for entry in again.entries] == [b"first", b"second"]
+    again.close()
+
+
+def test_unwritable_place_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(JournalError, match="cannot be opened"):
+        Journal(tmp_path / "file" / "a.journal", "robot-1")
