@@ -109,7 +109,7 @@ def test_gate_keeps_acceleration_and_braking_limits(driving):
     log = np.array(driving.log)
     rates = np.diff(log[:, 1]) / DT_S
     assert rates.max() <= LIMITS.acceleration_mps2 + 1e-6
-    assert rates.min() >= -LIMITS.braking_mps2 - 1e-6
+    assert rates.min() >= -LIMITS.emergency_braking_mps2 - 1e-6
     assert log[-1, 1] == 0.0
 
 

@@ -78,10 +78,15 @@ def follow(
 
 
 def limit_twist(wanted: np.ndarray, last: np.ndarray, dt_s: float, limits: MotionLimits):
-    """Bound speed, yaw rate and their change over one step; slowing down may use full braking."""
+    """
+    Bound speed, yaw rate and their change over one step.
+
+    Slowing down may use emergency braking, because a plan that brakes so hard has its reason.
+    """
     speed = float(np.clip(wanted[0], -limits.reverse_speed_max_mps, limits.speed_max_mps))
     yaw_rate = _bound(float(wanted[1]), limits.yaw_rate_max)
-    speed = _slew(speed, float(last[0]), limits.acceleration_mps2, limits.braking_mps2, dt_s)
+    braking = limits.emergency_braking_mps2
+    speed = _slew(speed, float(last[0]), limits.acceleration_mps2, braking, dt_s)
     turn = limits.yaw_acceleration_max * dt_s
     return np.array([speed, float(np.clip(yaw_rate, last[1] - turn, last[1] + turn))])
 
