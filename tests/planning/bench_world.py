@@ -14,6 +14,7 @@ import numpy as np
 
 from lastmile.control.component import build as build_gate
 from lastmile.control.config import GateConfig
+from lastmile.geometry import polyline
 from lastmile.geometry.se2 import advance, between, invert
 from lastmile.planning.component import build as build_planner
 from lastmile.planning.config import PlannerConfig
@@ -45,7 +46,7 @@ def make_robot():
 
 
 def make_route(points, width_m=2.0, speed_mps=1.4, goal_yaw=np.nan, spans=None):
-    points = np.asarray(points, float)
+    points = polyline.resample(np.asarray(points, float), 1.0)
     length = float(np.hypot(*np.diff(points, axis=0).T).sum())
     spans = spans or (
         RouteSpan(0.0, length, EdgeKind.SIDEWALK, width_m, speed_mps, "", False, 0, 0.0),

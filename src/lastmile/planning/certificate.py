@@ -67,8 +67,6 @@ class Certifier:
         # Half a cell of unknown at the outline is the grid's own roughness.
         known = local_map.known.sample(points).min(axis=-1)
         tolerated = -0.5 * local_map.known.resolution_m
-        if slow:
-            tolerated = min(tolerated, float(known[0]) - 0.01)
         return "ground not seen" if known.min() < tolerated else ""
 
     def _check_discs(self, motion: Motion, around: Surroundings) -> str:

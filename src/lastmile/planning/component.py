@@ -158,7 +158,7 @@ class PlannerComponent:
 
     def _judge(self, plan: Plan, stamp_s: float) -> tuple[PlannerState, str]:
         if plan.arrived:
-            return PlannerState.ARRIVED, "arrived"
+            return PlannerState.ARRIVED, plan.reason
         if self._planner.stuck_s(stamp_s) > self._config.arrival.blocked_s:
             return PlannerState.BLOCKED, plan.reason
         if not plan.motion.moves:
@@ -172,7 +172,7 @@ class PlannerComponent:
         stuck_s = self._planner.stuck_s(stamp_s)
         waited_s = self._planner.crossing_waited_s(stamp_s)
         if plan.arrived:
-            self._result(goal_id, TaskOutcome.SUCCEEDED, "arrived")
+            self._result(goal_id, TaskOutcome.SUCCEEDED, plan.reason)
         elif self._canceling and not plan.motion.moves:
             self._result(goal_id, TaskOutcome.CANCELED, "canceled")
         elif plan.failure and not plan.motion.moves:

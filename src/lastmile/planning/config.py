@@ -57,6 +57,20 @@ class LocalMapConfig:
     memory_s: float = param(
         20.0, "Cells that are no longer seen keep what was seen.", unit="s", low=0.0, high=120.0
     )
+    near_m: float = param(
+        1.5,
+        "Cells this near to the robot are remembered without end.",
+        unit="m",
+        low=0.0,
+        high=3.0,
+    )
+    start_margin_m: float = param(
+        0.4,
+        "Where it starts, unseen ground this near to the robot is free.",
+        unit="m",
+        low=0.0,
+        high=1.0,
+    )
     unknown_gap_m: float = param(
         0.3, "Unseen gaps narrower than this count as free.", unit="m", low=0.0, high=1.0
     )

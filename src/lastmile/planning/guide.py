@@ -22,6 +22,8 @@ from lastmile.planning.reference import Stretch
 SPACING_M = 0.2
 ESCAPE_M = 0.7
 SMOOTHING_SWEEPS = 60
+DIRECT_M = 0.4
+GOAL_ZONE_M = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class Guide:
     points: np.ndarray
     arcs_m: np.ndarray
     route_arcs_m: np.ndarray
-    reaches_end: bool
-    """It reaches as far as the search looks, or the goal: nothing blocks the way."""
+    moves_nearer: bool
+    """It leads on; a guide that does not is only the place where the robot is."""
 
 
 def find_guide(
@@ -60,32 +62,45 @@ def find_guide(
     _grid.cheapest_ways(cell_cost, first, cost, parent)
     cost *= local_map.clearance.resolution_m
     arcs = stretch.arcs_m[label]
-    if goal is None:
-        left_m = stretch.arcs_m[-1] - arcs + 0.3 * offset_m
-    else:
-        left_m = _distances(local_map, goal)
+    left_m = stretch.arcs_m[-1] - arcs + 0.3 * offset_m
+    if goal is not None:
+        to_goal_m = _distances(local_map, goal)
+        if to_goal_m[start] < DIRECT_M and cell_cost[local_map.cell_of(goal)] > 0.0:
+            return _straight_to(goal, pose, stretch)
+        left_m = np.where(left_m < GOAL_ZONE_M, to_goal_m, left_m)
     worth = cost + config.progress_gain * left_m.ravel()
     end = int(np.argmin(worth))
-    if not np.isfinite(worth[end]) or end == first:
+    if not np.isfinite(worth[end]):
         return None
+    if end == first:
+        return Guide(
+            np.repeat(pose[None, :2], 2, axis=0),
+            np.zeros(2),
+            arcs[start] * np.ones(2),
+            moves_nearer=False,
+        )
     cells = _trace(parent, end)
     points = _middles(local_map, cells, columns)
     points[0] = pose[:2]
-    left_at_end_m = float(left_m.ravel()[end])
-    if goal is not None and left_at_end_m < 0.3:
+    if goal is not None and to_goal_m.ravel()[end] < 0.15:
         points[-1] = goal
-    return _finish(config, local_map, points, stretch, left_at_end_m < 1.0)
+    return _finish(config, local_map, points, stretch)
 
 
-def _finish(config, local_map, points, stretch: Stretch, reaches_end: bool) -> Guide | None:
+def _straight_to(goal: np.ndarray, pose: np.ndarray, stretch: Stretch) -> Guide:
+    """Lead straight to a goal that is nearer than the grid can tell directions."""
+    points = polyline.resample(np.stack([pose[:2], goal]), 0.5 * SPACING_M)
+    arcs_m = polyline.arc_lengths(points)
+    return Guide(points, arcs_m, stretch.arcs_m[-1] - arcs_m[::-1], moves_nearer=True)
+
+
+def _finish(config, local_map, points, stretch: Stretch) -> Guide:
     """Smooth the chain of cells, and tell where it is along the route."""
-    if polyline.arc_lengths(points)[-1] < 1e-3:
-        return None
     points = smooth(polyline.resample(points, SPACING_M), local_map, config)
     points = polyline.resample(points, SPACING_M)
     distance = np.hypot(*(points[:, None] - stretch.points[None]).transpose(2, 0, 1))
     route_arcs = np.maximum.accumulate(stretch.arcs_m[distance.argmin(axis=1)])
-    return Guide(points, polyline.arc_lengths(points), route_arcs, reaches_end)
+    return Guide(points, polyline.arc_lengths(points), route_arcs, moves_nearer=True)
 
 
 def smooth(points: np.ndarray, local_map: LocalMap, config: GuideConfig) -> np.ndarray:

@@ -82,10 +82,8 @@ def check_route(route: Route) -> None:
     if not np.isfinite(points).all():
         raise Rejected("points of the route must be finite")
     steps = np.hypot(*np.diff(points, axis=0).T)
-    if steps.max() > 50.0:
-        raise Rejected(
-            f"points of the route are {steps.max():.1f} m apart, at most 50 m is allowed"
-        )
+    if steps.max() > 5.0:
+        raise Rejected(f"points of the route are {steps.max():.1f} m apart, at most 5 m is allowed")
     if steps.sum() < 1e-3:
         raise Rejected("the route has no length")
     if np.isinf(route.goal_yaw):

@@ -61,21 +61,24 @@ class LocalMapper:
         self, cost_map: LocalCostMap, obstacles: tuple[Obstacle, ...], pose_odom_base: np.ndarray
     ) -> LocalMap:
         """Take a cost map in and give the local map."""
-        self._remember(cost_map)
+        self._remember(cost_map, pose_odom_base)
         cells = self._cells
         unknown = (cells == Cell.UNKNOWN).astype(np.uint8)
         blocked = ((cells != Cell.UNKNOWN) & (cells != Cell.FREE)).astype(np.uint8)
         self._draw_obstacles(blocked, unknown, obstacles)
-        # The robot stands where it stands, although it cannot see below itself.
-        self._fill(unknown, self._outline(pose_odom_base, 0.12), 0)
         unknown = self._close_gaps(unknown)
         unknown[blocked > 0] = 0
         clearance = self._field(blocked)
         known = self._field(np.maximum(blocked, unknown))
         return LocalMap(cost_map.stamp_s, clearance, known, unknown > 0)
 
-    def _remember(self, cost_map: LocalCostMap) -> None:
-        """Keep what was seen in cells that are unknown now."""
+    def _remember(self, cost_map: LocalCostMap, pose: np.ndarray) -> None:
+        """
+        Keep what was seen in cells that are unknown now.
+
+        Cells near the robot keep it without end: it hides them itself, and they were seen when it
+        came. Only where it starts is the ground below and beside it taken as free unseen.
+        """
         cells = np.array(cost_map.cells, np.int8)
         seen_s = np.where(cells == Cell.UNKNOWN, -np.inf, cost_map.stamp_s)
         same_grid = (
@@ -95,6 +98,15 @@ class LocalMapper:
         self._cells, self._seen_s = cells, seen_s
         self._origin = np.array(cost_map.origin, float)
         self._resolution_m = cost_map.resolution_m
+        if not same_grid:
+            start = np.zeros(cells.shape, np.uint8)
+            self._fill(start, self._outline(pose, self._config.start_margin_m), 1)
+            start = (start > 0) & (cells == Cell.UNKNOWN)
+            cells[start], seen_s[start] = Cell.FREE, cost_map.stamp_s
+        near = np.zeros(cells.shape, np.uint8)
+        self._fill(near, self._outline(pose, self._config.near_m), 1)
+        near = (near > 0) & (cells != Cell.UNKNOWN)
+        seen_s[near] = cost_map.stamp_s
 
     def _draw_obstacles(self, blocked, unknown, obstacles: tuple[Obstacle, ...]) -> None:
         moving = [o for o in obstacles if is_moving(o, self._config.moving_mps)]

@@ -51,6 +51,9 @@ BACK_UP_AFTER_S = 3.0
 BACK_UP_SPEED_MPS = 0.25
 PREDICTION_S = 6.0
 STANDING_MPS = 0.05
+PROGRESS_M = 0.2
+GOAL_BLOCKED_M = 0.6
+"""A goal that something stands on counts as reached from this far, if no way leads nearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,10 @@ class LocalPlanner:
         self._motion_stamp_s = -np.inf
         self._turning = False
         self._at_goal = False
+        self._goal_distance_m = 0.0
         self._back_up_m = 0.0
-        self._stuck_since_s = np.inf
+        self._best_m = -np.inf
+        self._progress_s = np.nan
         self._backed_up_s = -np.inf
         self._times_s = np.arange(0.0, PREDICTION_S + 1e-9, config.mpc.step_s)
 
@@ -142,6 +147,7 @@ class LocalPlanner:
             )
         around = self._surroundings(scene, start)
         plan = self._plan_motion(scene, start, around)
+        self._note_progress(plan, start.stamp_s)
         return self._keep(plan, start.stamp_s)
 
     def brake(self, odometry: OdometryEstimate | None, stamp_s: float, reason: str) -> Plan:
@@ -200,7 +206,7 @@ class LocalPlanner:
         if self._back_up_m > 0.0:
             return self._back_up(start, around)
         self.guide = self._find_guide(start, around.local_map)
-        if self.guide is None:
+        if self.guide is None or not self.guide.moves_nearer:
             return self._stuck(Plan(self._brake(start), True, "no way ahead"), start, around)
         limit, reason = self._speed_limits(scene, start, around)
         error = self._heading_error(start)
@@ -210,9 +216,7 @@ class LocalPlanner:
                 return self._turn(start, around, error, "turning to the route")
             limit = np.zeros_like(limit)
         plan = self._drive(start, around, limit, reason)
-        waiting = reason.startswith("crossing")
-        if plan.motion.moves or waiting:
-            self._stuck_since_s = np.inf if plan.motion.moves else self._stuck_since_s
+        if plan.motion.moves or reason.startswith("crossing"):
             return plan
         return self._stuck(plan, start, around)
 
@@ -245,7 +249,8 @@ class LocalPlanner:
         least_m = self._config.people.least_m
         people = speeds.limit_by_people(config, guide, around.discs, self._robot_radius_m, least_m)
         limit = np.minimum(limit, people)
-        reason = "people near" if people.min() < 0.5 else ""
+        near = guide.arcs_m < 2.5
+        reason = "people near" if people[near].min() < 0.6 else ""
         if scene.localization.state is LocalizationState.DEGRADED:
             limit, reason = np.minimum(limit, config.degraded_mps), "localization is degraded"
         if self._latch.settling(start.stamp_s):
@@ -313,7 +318,7 @@ class LocalPlanner:
                 [
                     -limits.braking_mps2,
                     -0.9 * limits.yaw_acceleration_max,
-                    min(0.0, float(start.twist[0]) - 0.05),
+                    min(0.0, float(start.twist[0]) + 0.02),
                     -0.9 * limits.yaw_rate_max,
                 ]
             ),
@@ -380,7 +385,6 @@ class LocalPlanner:
             )
             problem = self._certifier.check(motion, around)
             if not problem:
-                self._stuck_since_s = np.inf
                 return Plan(motion, True, reason)
             found = found or problem
         plan = self._certify_braking(start, around, f"no room to turn: {found}")
@@ -388,8 +392,7 @@ class LocalPlanner:
 
     def _stuck(self, plan: Plan, start: Start, around: Surroundings) -> Plan:
         """Nothing goes ahead: after a while try to back up, where the ground behind is seen."""
-        self._stuck_since_s = min(self._stuck_since_s, start.stamp_s)
-        long_enough = start.stamp_s - self._stuck_since_s > BACK_UP_AFTER_S
+        long_enough = self.stuck_s(start.stamp_s) > BACK_UP_AFTER_S
         rested = start.stamp_s - self._backed_up_s > 4.0 * BACK_UP_AFTER_S
         people = any(word in plan.reason for word in (ObstacleKind.PERSON.value, "people"))
         if long_enough and rested and not people:
@@ -424,9 +427,12 @@ class LocalPlanner:
         d = goal[:2] - start.pose[:2]
         distance_m = float(np.hypot(*d))
         near = self.reference.remaining_m < 1.0 and distance_m < arrival.distance_m
-        if not (near or (self._at_goal and distance_m < arrival.distance_m + 0.1)):
+        near = near or self._as_near_as_possible(goal, distance_m, around.local_map)
+        if not (near or (self._at_goal and distance_m < self._goal_distance_m + 0.1)):
             self._at_goal = False
             return None
+        if not self._at_goal:
+            self._goal_distance_m = max(distance_m, arrival.distance_m)
         self._at_goal = True
         ahead_m = float(d @ [np.cos(start.pose[2]), np.sin(start.pose[2])])
         if abs(start.twist[0]) > STANDING_MPS:
@@ -438,7 +444,21 @@ class LocalPlanner:
             return self._turn(start, around, error, "turning to the goal's heading")
         if np.abs(start.twist).max() > STANDING_MPS:
             return self._certify_braking(start, around, "stopping at the goal")
-        return Plan(stand(start.pose, self._config.mpc.step_s), True, "arrived", arrived=True)
+        reason = "arrived"
+        if distance_m > arrival.distance_m + 0.1:
+            reason = f"arrived {distance_m:.2f} m from the goal, which is blocked"
+        return Plan(stand(start.pose, self._config.mpc.step_s), True, reason, arrived=True)
+
+    def _as_near_as_possible(
+        self, goal: np.ndarray, distance_m: float, local_map: LocalMap
+    ) -> bool:
+        """Tell whether something stands on the goal and the robot stands beside it."""
+        if distance_m > GOAL_BLOCKED_M or self.guide is None:
+            return False
+        clearance = float(local_map.clearance.sample(goal[:2], 0.0))
+        end_m = float(np.hypot(*(self.guide.points[-1] - goal[:2])))
+        done = not self.guide.moves_nearer or end_m > distance_m - 0.1
+        return clearance < self._config.guide.clearance_min_m and done
 
     def _certify_roll_out(self, start: Start, around: Surroundings, braking: float) -> Plan:
         motion = self._brake(start, braking)
@@ -449,8 +469,15 @@ class LocalPlanner:
     # ------------------------------------------------------------------------------ bookkeeping
 
     def stuck_s(self, stamp_s: float) -> float:
-        """Time for which nothing went ahead."""
-        return max(stamp_s - self._stuck_since_s, 0.0) if np.isfinite(self._stuck_since_s) else 0.0
+        """Time for which nothing went ahead, waits at crossings apart."""
+        return stamp_s - self._progress_s if np.isfinite(self._progress_s) else 0.0
+
+    def _note_progress(self, plan: Plan, stamp_s: float) -> None:
+        ahead = self.reference.progress_m > self._best_m + PROGRESS_M
+        waiting = plan.reason.startswith("crossing") or self._at_goal
+        if ahead or waiting or not np.isfinite(self._progress_s):
+            self._progress_s = stamp_s
+            self._best_m = max(self._best_m, self.reference.progress_m)
 
     def crossing_waited_s(self, stamp_s: float) -> float:
         """Time for which the robot has waited at a kerb."""
