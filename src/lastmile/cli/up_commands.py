@@ -51,7 +51,8 @@ def up(
     ] = None,
 ) -> None:
     """Start the stack and watch over it: 130 after Ctrl-C, 1 when it ended by itself."""
-    from lastmile.nodes.supervisor import Stack, settings_of_scenario
+    from lastmile.nodes.stack_plan import settings_of_scenario
+    from lastmile.nodes.supervisor import Stack
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -12,57 +12,31 @@ Nodes come from the node table, each with one parameter file in the run folder:
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from lastmile.errors import UserError
 from lastmile.handoff.broker import free_port
 from lastmile.handoff.config import LinkConfig
 from lastmile.nodes.environment import clean_stale_shared_memory, ros_environment
-from lastmile.nodes.parameters import HostConfig, write_parameter_file
 from lastmile.nodes.process_group import Event, ProcessGroup, Program
 from lastmile.nodes.stack_lock import StackLock
-from lastmile.nodes.surroundings import read_named_site
-from lastmile.simulation.delivery import order_of
-from lastmile.simulation.scenario import read_scenario
-from lastmile.simulation.setting import find_scenario
-from lastmile.stack.build import read_node_config
-from lastmile.stack.table import NODES
+from lastmile.nodes.stack_plan import (
+    RECORDER,
+    PlannedNode,
+    StackSettings,
+    node_names,
+    plan_nodes,
+    read_broker,
+)
 
 BROKER_READY_S = 15.0
 # The order of the end: what asks for motion, what carries it out, what keeps the books.
 LATE, LAST = 1, 2
-PHASES = {"command_gate": LATE, "simulator": LATE, "locker": LATE}
-
-
-@dataclass(frozen=True, slots=True)
-class StackSettings:
-    """
-    What to start.
-
-    `broker` is "host:port" of one that runs, empty for one of the stack's own. `changes` maps a
-    node's name to fields of its config that differ from its file.
-    """
-
-    run_dir: Path
-    site: str = "helsinki"
-    lockers: tuple[str, ...] = ()
-    simulation: bool = True
-    scenario: str = ""
-    seed: int = 0
-    rate: float = 1.0
-    config_dir: Path | None = None
-    namespace: str = "/"
-    broker: str = ""
-    record: bool = True
-    party: str = "robot-1"
-    changes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+PHASES = {"command_gate": LATE, "simulator": LATE, "locker": LATE, RECORDER: LAST}
 
 
 class Stack:
@@ -110,12 +84,11 @@ class Stack:
     def start(self) -> None:
         """Start all processes; returns before they are ready."""
         ros_environment()
-        names = self._instances()
         self._lock.take(f"run folder {self.settings.run_dir}")
         try:
-            self._lock.refuse_running(set(names))
+            self._lock.refuse_running(set(node_names(self.settings)))
             clean_stale_shared_memory()
-            self._group = self._start_group(names)
+            self._group = self._start_group()
         except BaseException:
             self.stop()
             raise
@@ -160,27 +133,15 @@ class Stack:
         """Why the stack ended by itself, empty if it did not."""
         return self._group.reason if self._group is not None else ""
 
-    def _instances(self) -> dict[str, str]:
-        """Map node names to lines of the table: one locker node per locker."""
-        instances = {}
-        for name in NODES:
-            if name == "locker":
-                instances |= {locker_node(locker): "locker" for locker in self.settings.lockers}
-            elif name != "simulator" or self.settings.simulation:
-                instances[name] = name
-        return instances
-
-    def _start_group(self, names: dict[str, str]) -> ProcessGroup:
+    def _start_group(self) -> ProcessGroup:
         run_dir = self.settings.run_dir
         try:
-            for folder in ("parameters", "logs", "state"):
+            for folder in ("logs", "state"):
                 (run_dir / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"run folder {run_dir} cannot be written: {error.strerror}") from error
         link, broker = self._link()
-        programs = [self._node(name, node, link) for name, node in names.items()]
-        if self.settings.record:
-            programs.append(self._recorder(link))
+        programs = [self._program(node) for node in plan_nodes(self.settings, link)]
         group = ProcessGroup(
             self._environment(), run_dir / "logs", run_dir / "events.jsonl", self._on_event
         )
@@ -195,10 +156,7 @@ class Stack:
     def _link(self) -> tuple[LinkConfig, Program | None]:
         """Find the broker, or say how to start one."""
         if self.settings.broker:
-            host, _, port = self.settings.broker.rpartition(":")
-            if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
-                raise UserError(f"broker {self.settings.broker!r}: expected host:port")
-            return LinkConfig(host=host, port=int(port)), None
+            return read_broker(self.settings.broker), None
         port = free_port()
         folder = self.settings.run_dir / "state" / "broker"
         arguments = ("-m", "lastmile.nodes.broker_program", "--port", str(port))
@@ -211,56 +169,16 @@ class Stack:
         )
         return LinkConfig(host="127.0.0.1", port=port), program
 
-    def _host(self, party: str, link: LinkConfig) -> HostConfig:
-        return HostConfig(
-            site=self.settings.site,
-            state_dir=str((self.settings.run_dir / "state").resolve()),
-            party=party,
-            link=link,
-            seed=self.settings.seed,
-            simulation_rate=self.settings.rate,
+    def _program(self, node: PlannedNode) -> Program:
+        names = ("-r", f"__node:={node.name}", "-r", f"__ns:={self.settings.namespace}")
+        parameters = ("--params-file", str(node.parameters))
+        return Program(
+            node.name,
+            ("-m", node.module, "--ros-args", *names, *parameters),
+            phase=PHASES.get(node.executable, 0),
+            respawn=node.respawn,
+            essential=node.executable != RECORDER,
         )
-
-    def _node(self, name: str, node: str, link: LinkConfig) -> Program:
-        spec = NODES[node]
-        changes = dict(self.settings.changes.get(name, {}))
-        party = self.settings.party
-        if node == "locker":
-            party = changes["locker_id"] = self._locker_id(name)
-        if node == "simulator":
-            changes = {"scenario": self.settings.scenario, "seed": self.settings.seed} | changes
-        config = dataclasses.replace(read_node_config(spec, self.settings.config_dir), **changes)
-        return self._program(
-            name,
-            f"lastmile.nodes.{node}_node",
-            self._parameters(name, config, self._host(party, link), node != "simulator"),
-            phase=PHASES.get(node, 0),
-            respawn=spec.respawn,
-        )
-
-    def _recorder(self, link: LinkConfig) -> Program:
-        from lastmile.nodes.recorder_node import RecorderConfig
-
-        changes = {"output": str((self.settings.run_dir / "run.mcap").resolve())}
-        config = RecorderConfig(**(changes | self.settings.changes.get("recorder", {})))
-        host = self._host(self.settings.party, link)
-        return self._program(
-            "recorder",
-            "lastmile.nodes.recorder_node",
-            self._parameters("recorder", config, host, True),
-            phase=LAST,
-            respawn=True,
-            essential=False,
-        )
-
-    def _program(self, name: str, module: str, parameters: Path, **rest: Any) -> Program:
-        ros = ("--ros-args", "-r", f"__node:={name}", "-r", f"__ns:={self.settings.namespace}")
-        return Program(name, ("-m", module, *ros, "--params-file", str(parameters)), **rest)
-
-    def _parameters(self, name: str, config: Any, host: HostConfig, follows_clock: bool) -> Path:
-        path = self.settings.run_dir / "parameters" / f"{name}.yaml"
-        write_parameter_file(path, config, host, follows_clock and self.settings.simulation)
-        return path.resolve()
 
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
@@ -272,46 +190,3 @@ class Stack:
             "OPENBLAS_NUM_THREADS": "1",
         }
         return environment
-
-    def _locker_id(self, name: str) -> str:
-        return next(locker for locker in self.settings.lockers if locker_node(locker) == name)
-
-
-def locker_node(locker_id: str) -> str:
-    """Give the node name of a locker; ROS allows letters, digits and underscores."""
-    return "locker_" + "".join(c if c.isalnum() else "_" for c in locker_id)
-
-
-def settings_of_scenario(
-    run_dir: Path,
-    scenario: str = "demo",
-    seed: int | None = None,
-    site: str = "",
-    lockers: tuple[str, ...] = (),
-    simulation: bool = True,
-    **rest: Any,
-) -> StackSettings:
-    """
-    Complete settings by what a scenario says: its site, its seed, the lockers of its order.
-
-    Raises
-    ------
-    UserError
-        If the scenario, its site or one of its lockers cannot be used.
-
-    """
-    if not simulation:
-        return StackSettings(run_dir, site or "helsinki", lockers, False, seed=seed or 0, **rest)
-    path = find_scenario(scenario)
-    read = read_scenario(path)
-    site = site or read.site
-    bundle = read_named_site(site)
-    known = [locker.id for locker in bundle.lockers]
-    if not lockers:
-        order = order_of(read, bundle)
-        lockers = (order.from_locker_id, order.to_locker_id)
-    for locker in lockers:
-        if locker not in known:
-            raise UserError(f"locker {locker!r} is not at site {site}: {', '.join(known)}")
-    seed = read.seed if seed is None else seed
-    return StackSettings(run_dir, site, lockers, True, str(path), seed, **rest)

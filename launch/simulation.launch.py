@@ -1,0 +1,48 @@
+"""The stack in the embedded world: robot, lockers, people, traffic, and a broker of its own."""
+
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+
+from lastmile.nodes.launching import run_folder, stack_actions
+from lastmile.nodes.stack_plan import settings_of_scenario
+
+ARGUMENTS = (
+    ("scenario", "demo", "Scenario: a name of sim/scenarios or a file."),
+    ("seed", "", "Seed of everything by chance; empty for the scenario's."),
+    ("rate", "1.0", "Simulated seconds per second."),
+    ("map", "", "Site, by name or folder; empty for the scenario's."),
+    ("lockers", "", "Lockers to run, separated by commas; empty for those of the order."),
+    ("config", "", "Folder of parameter files, one per node; empty for the defaults."),
+    ("namespace", "/", "Namespace of the robot's topics."),
+    ("broker", "", "MQTT broker, host:port; empty for one of its own."),
+    ("run_dir", "", "Folder of parameters, journals and recording; empty for runs/<time>."),
+    ("record", "true", "Record all topics to an MCAP file: true or false."),
+    ("log_level", "info", "Least severity that is logged: debug, info, warn, error or fatal."),
+)
+
+
+def start(context):
+    given = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
+    settings = settings_of_scenario(
+        run_folder(given["run_dir"]),
+        scenario=given["scenario"],
+        seed=int(given["seed"]) if given["seed"] else None,
+        site=given["map"],
+        lockers=tuple(name for name in given["lockers"].split(",") if name),
+        rate=float(given["rate"]),
+        config_dir=Path(given["config"]) if given["config"] else None,
+        namespace=given["namespace"],
+        broker=given["broker"],
+        record=given["record"].lower() == "true",
+    )
+    return stack_actions(settings, given["log_level"])
+
+
+def generate_launch_description():
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, default, text in ARGUMENTS
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])

@@ -1,0 +1,140 @@
+"""The launch files against stand-ins of `launch`, which no wheel provides."""
+
+import importlib.util
+import sys
+import tomllib
+import types as python_types
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lastmile.errors import UserError
+from lastmile.nodes.views import VIEWS
+from lastmile.stack.table import NODES
+from lastmile.stack.topics import TOPICS, Qos
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+
+class Action:
+    """Stands for any launch action: keeps what it was made with."""
+
+    def __init__(self, *arguments, **options):
+        self.arguments, self.options = arguments, options
+
+
+class Context:
+    """Holds the values of the arguments."""
+
+    def __init__(self, values):
+        self.launch_configurations = values
+
+
+@pytest.fixture
+def launch(monkeypatch):
+    """Load a launch file with stand-ins in place of launch and launch_ros."""
+    names = {
+        "launch": ("LaunchDescription",),
+        "launch.actions": ("DeclareLaunchArgument", "OpaqueFunction", "ExecuteProcess", "Shutdown"),
+        "launch_ros": (),
+        "launch_ros.actions": ("Node",),
+    }
+    for module, classes in names.items():
+        stand_in = python_types.ModuleType(module)
+        for name in classes:
+            setattr(stand_in, name, type(name, (Action,), {}))
+        monkeypatch.setitem(sys.modules, module, stand_in)
+    monkeypatch.delitem(sys.modules, "lastmile.nodes.launching", raising=False)
+
+    def run(name, **given):
+        path = ROOT / "launch" / f"{name}.launch.py"
+        spec = importlib.util.spec_from_file_location(f"{name}_launch", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        (entities,) = module.generate_launch_description().arguments
+        *declared, function = entities
+        values = {a.arguments[0]: a.options["default_value"] for a in declared}
+        assert set(given) <= set(values)
+        assert all(a.options["description"].endswith(".") for a in declared)
+        return function.options["function"](Context(values | given))
+
+    yield run
+    sys.modules.pop("lastmile.nodes.launching", None)
+
+
+def nodes(actions):
+    return {a.options["name"]: a.options for a in actions if type(a).__name__ == "Node"}
+
+
+def test_robot_starts_every_node_but_the_world(launch, tmp_path):
+    started = nodes(launch("robot", run_dir=str(tmp_path)))
+    assert set(started) == set(NODES) - {"simulator", "locker"} | {"recorder"}
+    for options in started.values():
+        assert options["package"] == "lastmile"
+        assert options["executable"] in SCRIPTS
+        parameters = yaml.safe_load(Path(options["parameters"][0]).read_text())
+        assert parameters["/**"]["ros__parameters"]["use_sim_time"] is False
+
+
+def test_simulation_starts_world_lockers_and_broker_on_simulated_time(launch, tmp_path):
+    actions = launch("simulation", run_dir=str(tmp_path), scenario="quiet", seed="11")
+    started = nodes(actions)
+    lockers = {name for name in started if name.startswith("locker_")}
+    assert set(started) - lockers == set(NODES) - {"locker"} | {"recorder"}
+    assert len(lockers) == 2
+    assert [type(a).__name__ for a in actions].count("ExecuteProcess") == 1
+    for name, options in started.items():
+        parameters = yaml.safe_load(Path(options["parameters"][0]).read_text())
+        parameters = parameters["/**"]["ros__parameters"]
+        assert parameters["use_sim_time"] is (name != "simulator")
+        assert parameters["host"]["seed"] == 11
+    assert started["simulator"]["on_exit"] is not None
+    assert started["planner"]["respawn"] is True
+
+
+def test_simulation_refuses_an_unknown_scenario(launch, tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        launch("simulation", run_dir=str(tmp_path), scenario="nowhere")
+
+
+def test_robot_without_recording_starts_no_recorder(launch, tmp_path):
+    assert "recorder" not in nodes(launch("robot", run_dir=str(tmp_path), record="false"))
+
+
+def test_rviz_opens_the_committed_view(launch):
+    (rviz,) = launch("rviz")
+    assert rviz.options["arguments"][0] == "-d"
+    assert Path(rviz.options["arguments"][1]).is_file()
+
+
+def test_every_node_of_the_table_is_a_program():
+    for name in (*NODES, "recorder"):
+        assert SCRIPTS[name] == f"lastmile.nodes.{name}_node:main"
+
+
+def test_rviz_view_names_topics_that_exist_with_their_quality_of_service():
+    view = yaml.safe_load((ROOT / "config" / "rviz" / "lastmile.rviz").read_text())
+    known = {topic.name: topic.qos for topic in TOPICS.values()}
+    for views in VIEWS.values():
+        for one in views:
+            known |= {name: qos for name, (_, qos) in one.topics.items()}
+    shown = set()
+    for display in view["Visualization Manager"]["Displays"]:
+        topic = display.get("Topic") or display.get("Description Topic")
+        if topic is None:
+            continue
+        shown.add(topic["Value"])
+        qos = known[topic["Value"]]
+        best_effort = topic["Reliability Policy"] == "Best Effort"
+        latched = topic["Durability Policy"] == "Transient Local"
+        assert (best_effort, latched) == (qos is Qos.SENSOR, qos is Qos.LATCHED), topic
+    assert {
+        "map",
+        "route/path",
+        "plan/path",
+        "obstacles/markers",
+        "lidar/points",
+        "robot_description",
+    } <= shown
