@@ -10,6 +10,7 @@ from lastmile.errors import UserError
 from lastmile.handoff.journal import Journal, JournalError, journal_path
 from lastmile.mission import executive
 from lastmile.mission.config import MissionConfig
+from lastmile.mission.driving import Driving, NoWay
 from lastmile.mission.order import (
     DOCKS,
     DRIVES,
@@ -24,7 +25,6 @@ from lastmile.mission.order import (
     fold,
     write_record,
 )
-from lastmile.mission.routes import LockerRoutes, locker_ahead
 from lastmile.planning.route_planner import RouteError
 from lastmile.types import (
     CustodyState,
@@ -35,12 +35,7 @@ from lastmile.types import (
     DockGoal,
     FollowRouteGoal,
     HandOverGoal,
-    LocalizationState,
     MissionState,
-    PlannerState,
-    PlannerStatus,
-    PoseEstimate,
-    Route,
     TaskCancel,
     TaskFeedback,
     TaskOutcome,
@@ -48,7 +43,6 @@ from lastmile.types import (
 )
 
 TELL_PERIOD_S = 1.0
-FIT = (LocalizationState.TRACKING, LocalizationState.DEGRADED)
 
 Output = list[tuple[str, Any]]
 
@@ -65,7 +59,7 @@ class MissionComponent:
         self._config = config
         self._robot = context.name
         self._lockers = context.site.lockers
-        self._routes = LockerRoutes(context.site)
+        self._driving = Driving(context.site, config)
         memory = context.state_dir == ":memory:"
         try:
             self._journal = Journal(
@@ -80,16 +74,14 @@ class MissionComponent:
         self._goal_ids: dict[str, set[str]] = {
             name: {d.order.goal_id} for name, d in self._deliveries.items()
         }
-        self._latest: dict[str, Any] = {}
+        self._custody: CustodyState | None = None
+        self._refused = 0
         self._inbox: Output = []
         self._task: Began | None = None
         self._cancel_sent = False
-        self._route: Route | None = None
         self._closing = ""
         self._life_s = 0.0
         self._begin_after_s = -np.inf
-        self._no_pose_since_s: float | None = None
-        self._blocked_since_s: float | None = None
         self._text = "resumed" if self._current is not None else ""
         self._told: MissionState | None = None
         self._feedback_s = -np.inf
@@ -99,8 +91,14 @@ class MissionComponent:
         """Take a value."""
         if "/" in topic and topic.rsplit("/", 1)[1] in ("goal", "cancel", "feedback", "result"):
             self._inbox.append((topic, value))
-        elif np.isfinite(value.stamp_s):
-            self._latest[topic] = value
+        elif not np.isfinite(value.stamp_s):
+            self._refused += 1
+        elif topic == "localization/status":
+            self._driving.receive_pose(value)
+        elif topic == "planner/status":
+            self._driving.receive_progress(value)
+        elif topic == "custody":
+            self._custody = value
 
     def step(self, stamp_s: float) -> Output:
         """Take orders and results, begin what is next, tell."""
@@ -119,7 +117,8 @@ class MissionComponent:
             return [Diagnostic("mission", DiagnosticLevel.ERROR, self._fault)]
         delivery = self._current
         text = "idle" if delivery is None else f"{delivery.step.word}: {self._text}".rstrip(": ")
-        return [Diagnostic("mission", DiagnosticLevel.OK, text)]
+        values = {"refused": str(self._refused)}
+        return [Diagnostic("mission", DiagnosticLevel.OK, text, values)]
 
     def close(self) -> None:
         """Close the journal."""
@@ -153,7 +152,7 @@ class MissionComponent:
         current = self._current
         if current is not None:
             return [_failed(stamp_s, goal.goal_id, f"busy with order {current.order.order_id!r}")]
-        custody: CustodyState | None = self._latest.get("custody")
+        custody = self._custody
         aboard = custody.parcel_id if custody and custody.custodian == self._robot else ""
         if aboard and aboard != goal.parcel_id:
             text = f"{self._robot} holds {aboard!r}, parcel_id is {goal.parcel_id!r}: one at a time"
@@ -168,7 +167,6 @@ class MissionComponent:
         self._current = Delivery(ordered, first)
         self._deliveries[goal.order_id] = self._current
         self._goal_ids[goal.order_id] = {goal.goal_id}
-        self._no_pose_since_s = None
         return []
 
     def _take_known_order(self, stamp_s: float, goal: DeliverGoal, known: Delivery) -> Output:
@@ -201,8 +199,8 @@ class MissionComponent:
         leaving_first = task.action == "dock" and delivery.step in DRIVES
         if leaving_first and result.outcome is TaskOutcome.SUCCEEDED and not delivery.canceled:
             return []
-        if delivery.step in DRIVES and not closed and self._blocked_since_s is not None:
-            closed = self._blocked_edge()
+        if task.action == "follow_route":
+            closed = closed or self._driving.blocked_edge()
         if leaving_first and result.outcome is TaskOutcome.SUCCEEDED:
             result = TaskResult(result.goal_id, stamp_s, TaskOutcome.CANCELED, result.text)
         records = executive.after_result(delivery, result, self._robot, self._config, closed)
@@ -245,85 +243,42 @@ class MissionComponent:
     def _begin(self, stamp_s: float, delivery: Delivery) -> Output:
         """Journal the task of the current step, then send it."""
         task_id = f"{delivery.order.order_id}/{delivery.step.word}/{delivery.begun + 1}"
-        goal = self._goal(stamp_s, delivery, task_id)
-        if isinstance(goal, Ended):
-            self._write(stamp_s, delivery, goal)
+        try:
+            goal = self._goal(stamp_s, delivery, task_id)
+        except (NoWay, RouteError) as error:
+            where = executive.whereabouts(delivery, self._robot)
+            text = f"no way to {delivery.locker_id}: {error}; {where}"
+            self._write(stamp_s, delivery, Ended(TaskOutcome.FAILED, text))
             return self._finish(stamp_s, delivery)
         if goal is None:
+            self._text = "waiting for localization"
             return []
         action = _ACTION_OF[type(goal)]
         began = Began(task_id, int(delivery.step), action)
         if not self._write(stamp_s, delivery, began):
             return []
         self._task, self._cancel_sent, self._closing = began, False, ""
-        self._life_s, self._blocked_since_s = stamp_s, None
+        self._life_s = stamp_s
         return [(f"{action}/goal", goal)]
 
     def _goal(self, stamp_s: float, delivery: Delivery, task_id: str):
-        """Make the goal of the current step; None to wait, an Ended when there is no way."""
+        """Make the goal of the current step; None to wait."""
         step, order = delivery.step, delivery.order
         if step in DRIVES:
-            return self._drive_goal(stamp_s, delivery, task_id)
+            return self._driving.goal(stamp_s, delivery, task_id)
         if step in DOCKS or step in LEAVES:
             return DockGoal(task_id, delivery.locker_id, step in LEAVES)
         direction = Direction.TO_ROBOT if step is Step.TAKE else Direction.TO_LOCKER
         return HandOverGoal(task_id, order.order_id, order.parcel_id, delivery.locker_id, direction)
 
-    def _drive_goal(self, stamp_s: float, delivery: Delivery, task_id: str):
-        pose = self._pose(stamp_s)
-        if pose is None:
-            return self._wait_for_pose(stamp_s, delivery)
-        self._no_pose_since_s = None
-        ahead = locker_ahead(self._lockers, pose)
-        if ahead is not None:
-            return DockGoal(task_id, ahead.id, True)
-        try:
-            self._route = self._routes.plan(pose, delivery.locker_id, delivery.closed)
-        except RouteError as error:
-            where = executive.whereabouts(delivery, self._robot)
-            return Ended(TaskOutcome.FAILED, f"no route to {delivery.locker_id}: {error}; {where}")
-        return FollowRouteGoal(task_id, self._route)
-
-    def _pose(self, stamp_s: float) -> np.ndarray | None:
-        status: PoseEstimate | None = self._latest.get("localization/status")
-        if status is None or status.state not in FIT:
-            return None
-        fresh = stamp_s - status.stamp_s <= self._config.input_age_max_s
-        finite = bool(np.isfinite(status.pose_map_base).all())
-        return status.pose_map_base if fresh and finite else None
-
-    def _wait_for_pose(self, stamp_s: float, delivery: Delivery) -> Ended | None:
-        self._text = "waiting for localization"
-        if self._no_pose_since_s is None:
-            self._no_pose_since_s = stamp_s
-        if stamp_s - self._no_pose_since_s <= self._config.localization_wait_s:
-            return None
-        where = executive.whereabouts(delivery, self._robot)
-        waited_s = self._config.localization_wait_s
-        return Ended(TaskOutcome.FAILED, f"no pose in map within {waited_s:g} s; {where}")
-
     def _watch_blockage(self, stamp_s: float) -> Output:
         """Give up a way that stays blocked, and remember where."""
-        status: PlannerStatus | None = self._latest.get("planner/status")
-        if status is None or stamp_s - status.stamp_s > self._config.input_age_max_s:
+        if self._driving.hears_planner(stamp_s):
+            self._life_s = stamp_s
+        if not self._driving.blocked_too_long(stamp_s) or self._closing or self._cancel_sent:
             return []
-        self._life_s = stamp_s
-        if status.state is not PlannerState.BLOCKED:
-            self._blocked_since_s = None
-            return []
-        if self._blocked_since_s is None:
-            self._blocked_since_s = stamp_s
-        late = stamp_s - self._blocked_since_s > self._config.blocked_timeout_s
-        if not late or self._closing or self._cancel_sent:
-            return []
-        self._closing = self._blocked_edge()
+        self._closing = self._driving.blocked_edge()
         return [("follow_route/cancel", TaskCancel(self._task.task_id))]
-
-    def _blocked_edge(self) -> str:
-        status: PlannerStatus | None = self._latest.get("planner/status")
-        if self._route is None or status is None or not np.isfinite(status.progress_m):
-            return ""
-        return self._routes.edge_ahead(self._route, status.progress_m)
 
     def _end_canceled(self, stamp_s: float, delivery: Delivery) -> Output:
         if delivery.step is Step.LEAVE_DESTINATION:
@@ -390,16 +345,11 @@ class MissionComponent:
             return MissionState(stamp_s, "", "", "idle", self._text, 0.0)
         order = delivery.order
         phase = f"canceling_{delivery.step.word}" if delivery.canceled else delivery.step.word
-        return MissionState(
-            stamp_s, order.order_id, order.parcel_id, phase, self._text, self._remaining_m()
-        )
-
-    def _remaining_m(self) -> float:
-        status: PlannerStatus | None = self._latest.get("planner/status")
         driving = self._task is not None and self._task.action == "follow_route"
-        if not driving or status is None or status.route_id != self._route.id:
-            return 0.0
-        return max(0.0, status.length_m - status.progress_m)
+        remaining_m = self._driving.remaining_m() if driving else 0.0
+        return MissionState(
+            stamp_s, order.order_id, order.parcel_id, phase, self._text, remaining_m
+        )
 
 
 _ACTION_OF = {FollowRouteGoal: "follow_route", DockGoal: "dock", HandOverGoal: "hand_over"}
