@@ -90,6 +90,24 @@ def test_walking_person_leaves_no_trail():
     assert np.hypot(*(person.velocity - [0.0, 1.3])) < 0.25
 
 
+def test_wall_behind_walking_people_stands_and_stays_in_the_map():
+    def scene(t):
+        return scenes.Scene(
+            things=(
+                scenes.Cylinder(-3.0 + 1.3 * t, 1.6, 0.25, 1.7),
+                scenes.Cylinder(-1.5 + 1.3 * t, 1.7, 0.25, 1.7),
+                scenes.Box(0.0, 5.0, 40.0, 0.2, 6.0),
+            )
+        )
+
+    cost_map, pipeline = drive(scene, standing, 30)
+    walkers = [o for o in pipeline.obstacles(2.9).obstacles if np.hypot(*o.velocity) > 0.0]
+    assert all(abs(o.position[1] - 1.6) < 0.5 for o in walkers)
+    assert len(walkers) == 2
+    wall = np.maximum(*(cells(cost_map, np.arange(-6.0, 6.0, 0.1), y) for y in (4.85, 4.95)))
+    assert (wall == Cell.OCCUPIED).mean() > 0.97
+
+
 def test_thing_that_is_taken_away_clears():
     def scene(t):
         box = scenes.Box(4.0, 0.0, 0.5, 0.5, 0.9)

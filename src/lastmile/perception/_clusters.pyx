@@ -4,6 +4,7 @@
 from libc.math cimport fabs
 
 cdef enum:
+    NOTHING = 0
     OBSTACLE = 5
     OVERHEAD = 6
 
@@ -241,3 +242,38 @@ def count_tops(
                 tops[c] += 1
                 if points[rows - 1, j, 2] > open_height:
                     opens[c] += 1
+
+
+def count_hidden_ends(
+    const float[:, :, ::1] points,
+    const unsigned char[:, ::1] label,
+    const int[:, ::1] cluster,
+    bint wraps,
+    double nearer,
+    int[::1] ends,
+    int[::1] hidden,
+):
+    """Count per cluster the ends of its rows, and those where something nearer begins."""
+    cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, n, d, side
+    cdef int c
+    with nogil:
+        for i in range(rows):
+            for j in range(columns):
+                c = cluster[i, j]
+                if c < 0:
+                    continue
+                for side in range(-1, 2, 2):
+                    for d in range(1, 4):
+                        n = j + side * d
+                        if n < 0 or n >= columns:
+                            if not wraps:
+                                break
+                            n = (n + columns) % columns
+                        if label[i, n] == NOTHING:
+                            continue
+                        if cluster[i, n] != c:
+                            ends[c] += 1
+                            if label[i, n] == OBSTACLE and (
+                                    points[i, n, 3] < points[i, j, 3] - nearer):
+                                hidden[c] += 1
+                        break

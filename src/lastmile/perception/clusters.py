@@ -29,6 +29,8 @@ ROW_GAP_PER_M = 0.03
 LONGEST_M = 16.0
 """Longer clusters are no things at all: walls, which only the cost map has."""
 OVERHEAD_GAP_M = 0.6
+HIDDEN_BY_M = 0.4
+"""What hides an end of a thing is nearer by at least this."""
 CUT_HEIGHT_M = 1.6
 """What leaves the top of the image this high up is higher than a car."""
 SLANT_SLACK_M, SLANT_SLACK_PER_M = 0.06, 0.008
@@ -43,7 +45,8 @@ class Thing:
     `outline` (K, 2) is convex and counter-clockwise; `length_m`, `width_m` and `yaw` are those of
     its smallest box about `centre`. `mean` (2,) is the mean of its points, steadier than the
     centre for small things. `tall` says that it goes on above the height up to which things are
-    passed under: a wall, a pole, a lorry. `structure` says that it is long, or tall and not
+    passed under: a wall, a pole, a lorry. `hidden` says that something nearer hides an end of it,
+    so that its centre tells little. `structure` says that it is long, or tall and not
     slender, or hollow.
     """
 
@@ -57,6 +60,7 @@ class Thing:
     height_m: float
     points: int
     tall: bool
+    hidden: bool
     structure: bool
 
 
@@ -111,15 +115,15 @@ def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> 
     origin = pairs[0][0].origin[:2]
     box = np.empty((count, 5), np.float32)
     _clusters.measure(points, height, start, order, box)
+    hidden = _ends_hidden(pairs, cluster, count)
     tall, cut = _reach_overhead(pairs, cluster, count)
     things = []
     for i in np.flatnonzero(box[:, 4] >= config.height_min_m):
         if max(box[i, 1] - box[i, 0], box[i, 3] - box[i, 2]) > LONGEST_M:
             continue
         xy = points[order[start[i] : start[i + 1]], :2]
-        things.append(
-            _describe(int(i), xy, float(box[i, 4]), bool(tall[i]), bool(cut[i]), origin, config)
-        )
+        seen = (bool(tall[i]), bool(cut[i]), bool(hidden[i]))
+        things.append(_describe(int(i), xy, float(box[i, 4]), seen, origin, config))
     return Clusters(points, label, height, cluster, tuple(things))
 
 
@@ -147,16 +151,30 @@ def _reach_overhead(
     return 2 * overheads >= tops, 2 * (overheads + opens) >= tops
 
 
+def _ends_hidden(pairs: list[tuple[Sweep, Terrain]], cluster: np.ndarray, count: int) -> np.ndarray:
+    """Tell which clusters end behind something nearer in a quarter of their row ends."""
+    ends, hidden = np.zeros(count, np.int32), np.zeros(count, np.int32)
+    offset = 0
+    for sweep, terrain in pairs:
+        shape, size = sweep.label.shape, sweep.label.size
+        part = cluster[offset : offset + size].reshape(shape)
+        _clusters.count_hidden_ends(
+            sweep.points, terrain.label, part, sweep.wraps, HIDDEN_BY_M, ends, hidden
+        )
+        offset += size
+    return 4 * hidden >= np.maximum(ends, 1)
+
+
 def _describe(
     index: int,
     xy: np.ndarray,
     height_m: float,
-    tall: bool,
-    cut: bool,
+    seen: tuple[bool, bool, bool],
     origin: np.ndarray,
     config: ClusterConfig,
 ) -> Thing:
-    """Outline, box and class of shape of one cluster."""
+    """Outline, box and class of shape of one cluster; `seen` is tall, cut and hidden."""
+    tall, cut, hidden = seen
     xy = np.ascontiguousarray(xy)
     outline = cv2.convexHull(xy, clockwise=False).reshape(-1, 2).astype(float)
     if len(outline) < 3:
@@ -180,6 +198,7 @@ def _describe(
         height_m,
         len(xy),
         tall,
+        hidden,
         structure,
     )
 

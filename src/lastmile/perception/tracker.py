@@ -31,9 +31,12 @@ VISIBLE_MISSES_MAX = 4
 FRESH_LONG = 0.02
 SLIDES = -3.0
 """Evidence against motion of long things that cover no free ground."""
-TALL_STANDS = -8.0
-"""Evidence against motion of tall things that are no lorries: poles, and pieces of walls, whose
-visible part slides along them as the robot drives."""
+HIDDEN_SMALL = -0.5
+"""Evidence against motion of small things that come out from behind something."""
+STANDS = -8.0
+"""Evidence that decides against motion: for tall things that are no lorries (poles, and pieces of
+walls, whose visible part slides along as the robot drives), and for new, long, half-hidden ones."""
+PROVEN_HITS = 6
 LORRY_MIN_M = 2.4
 NO_COST = 1e6
 
@@ -44,7 +47,8 @@ class Detections:
     Things of one scan in odom, as arrays of N rows.
 
     `fresh` is the share that stands on ground that was free before, NaN where unknown; `range_m`
-    the distance from the robot; `tall` (bool) things go on overhead. `outline` holds one polygon
+    the distance from the robot; `tall` (bool) things go on overhead, `hidden` ones end
+    behind something nearer. `outline` holds one polygon
     (K, 2) each, in odom. `thing` is the number of the cluster.
     """
 
@@ -55,6 +59,7 @@ class Detections:
     range_m: np.ndarray
     fresh: np.ndarray
     tall: np.ndarray
+    hidden: np.ndarray
     outline: list[np.ndarray]
     thing: np.ndarray
 
@@ -95,6 +100,7 @@ def to_detections(things: list[Thing], fresh: np.ndarray, pose_odom_base: np.nda
         np.hypot(position[:, 0], position[:, 1]),
         np.array([fresh[t.index] for t in things], float),
         np.array([t.tall for t in things], bool),
+        np.array([t.hidden for t in things], bool),
         [se2.transform(pose_odom_base, t.outline) for t in things],
         np.array([t.index for t in things], int),
     )
@@ -220,16 +226,7 @@ class Tracker:
     def _correct(self, rows, columns, detections: Detections, sigma: np.ndarray) -> None:
         if rows.size == 0:
             return
-        fresh = detections.fresh[columns]
-        evidence = np.where(
-            np.isnan(fresh), 0.0, self.config.fresh_weight * (fresh - FRESH_STANDING)
-        )
-        # A long thing that moves covers some new ground with its front; a wall between the shadows
-        # of people seems to move and covers none.
-        slides = (detections.length_m[columns] > SMALL_M) & (fresh < FRESH_LONG)
-        evidence = np.where(slides, SLIDES, evidence)
-        stands = detections.tall[columns] & (detections.length_m[columns] < LORRY_MIN_M)
-        evidence = np.where(stands, TALL_STANDS, evidence)
+        evidence = self._evidence(rows, columns, detections)
         corrected = motion_models.correct(
             self._state.take(rows), detections.position[columns], sigma[columns], evidence
         )
@@ -247,6 +244,26 @@ class Tracker:
                 seen = float(getattr(detections, name)[j])
                 setattr(track, name, max(seen, 0.95 * getattr(track, name) + 0.05 * seen))
             track.outline = detections.outline[j] - detections.position[j]
+
+    def _evidence(self, rows, columns, detections: Detections) -> np.ndarray:
+        """Log evidence for motion besides how the centre moved."""
+        fresh = detections.fresh[columns]
+        hidden = detections.hidden[columns]
+        long = detections.length_m[columns] > SMALL_M
+        evidence = np.where(
+            np.isnan(fresh), 0.0, self.config.fresh_weight * (fresh - FRESH_STANDING)
+        )
+        evidence = np.where(hidden & ~long, np.minimum(evidence, HIDDEN_SMALL), evidence)
+        # A long thing that moves covers some new ground with its front. A wall between the shadows
+        # of people, or coming out from behind a corner, seems to move and covers none; worse, what
+        # moves is not entered in the cost map, so that the wall would vanish from it.
+        evidence = np.where(long & (fresh < FRESH_LONG), SLIDES, evidence)
+        unproven = np.array([self.tracks[i].hits < PROVEN_HITS for i in rows]) | (
+            self._state.p_moving[rows] < self.config.moving_probability
+        )
+        evidence = np.where(long & hidden & unproven, STANDS, evidence)
+        stands = detections.tall[columns] & (detections.length_m[columns] < LORRY_MIN_M)
+        return np.where(stands, STANDS, evidence)
 
     def _miss(self, rows: np.ndarray, p_before: np.ndarray, seen_free) -> None:
         """Carry on what was not seen; it is not thought to stop because it is hidden."""
