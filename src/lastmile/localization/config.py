@@ -264,11 +264,9 @@ class MappingConfig:
         25, "Keyframes of the local map that the next one is matched to", low=2, high=500
     )
     match_sigma_m: float = param(
-        0.02, "Noise of a match between keyframes", unit="m", low=0.001, high=1.0
+        0.0015, "Drift of matching from keyframe to keyframe", unit="m", low=1e-4, high=1.0
     )
-    match_sigma_rad: float = param(
-        0.002, "Noise of the heading of a match between keyframes", unit="rad", low=1e-4, high=0.5
-    )
+    match_sigma_rad: float = param(0.00003, "Drift of its heading", unit="rad", low=1e-6, high=0.5)
     odometry_sigma_m: float = param(
         0.03, "Noise of odometry between keyframes", unit="m", low=0.001, high=1.0
     )
@@ -276,7 +274,7 @@ class MappingConfig:
         0.01, "Noise of the odometry's heading between keyframes", unit="rad", low=1e-4, high=0.5
     )
     pose_correlation: float = param(
-        40.0,
+        300.0,
         "Factor on the covariance of the drive's poses, for their errors last over many keyframes",
         low=1.0,
         high=10000.0,

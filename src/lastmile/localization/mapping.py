@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 PROTECTION_SIGMAS = 3.0
 """A protection level is taken for this many standard deviations of the drive's pose."""
 SUBMAP_REACH_M = 60.0
+STEP_ERROR_M, STEP_ERROR_RAD = 1.0, 0.3
+"""Odometry from keyframe to keyframe, slip of the wheels included, is not further off than this."""
 ANCHOR_PERIOD_S = 1.0
 """Anchors come at most this often, for successive ones share their error."""
 ODOMETRY_REACH_S = 0.2
@@ -96,7 +98,7 @@ class LidarMapper:
             config.matcher,
             wide_scale_m=0.5,
             max_scale_m=0.2,
-            surface_length_m=0.5,
+            surface_length_m=0.1,
             inlier_distance_m=0.3,
             field_limit_m=2.0,
         )
@@ -158,6 +160,8 @@ class LidarMapper:
             self._add_motion(graph, poses)
             poses = graph.solve(poses)
             loops = self._add_loops(graph, poses)
+            if not loops:
+                break
             poses = graph.solve(poses)
         occupancy = map_from_scans(
             [keyframe.scan.points_base for keyframe in self.keyframes], poses, self._config
@@ -242,7 +246,7 @@ class LidarMapper:
             graph.add_prior(k, keyframe.pose_map_base, np.diag(1.0 / variances))
             if k:
                 before = self.keyframes[k - 1].pose_odom_base
-                graph.add_edge(k - 1, k, between(before, keyframe.pose_odom_base), rolling)
+                graph.add_edge(k - 1, k, between(before, keyframe.pose_odom_base), rolling, True)
         for anchor in self.anchors:
             information = np.diag(1.0 / np.square(anchor.sigma))
             graph.add_prior(anchor.keyframe, anchor.pose_map_base, information)
@@ -255,11 +259,12 @@ class LidarMapper:
             odometry = between(
                 self.keyframes[k - 1].pose_odom_base, self.keyframes[k].pose_odom_base
             )
-            start = max(0, k - self._config.submap_keyframes)
-            match = self._match(range(start, k), poses, k, compose(poses[k - 1], odometry))
             # The local map carries on with the matched poses, so that it stays sharp.
-            poses[k] = match.pose_map_base if match.accepted else compose(poses[k - 1], odometry)
-            if match.accepted:
+            poses[k] = compose(poses[k - 1], odometry)
+            start = max(0, k - self._config.submap_keyframes)
+            match = self._match(range(start, k), poses, k, poses[k])
+            if match.accepted and _near(match.pose_map_base, poses[k]):
+                poses[k] = match.pose_map_base
                 self._add_match(graph, k - 1, k, poses[k - 1], match)
 
     def _add_loops(self, graph: PoseGraph, poses: np.ndarray) -> int:
@@ -274,12 +279,18 @@ class LidarMapper:
             around = range(max(0, j - half), min(j + half, k - config.loop_gap // 2))
             match = self._match(around, poses, k, poses[k])
             if match.accepted and match.inlier_share >= config.loop_inlier_share:
-                self._add_match(graph, j, k, poses[j], match)
+                self._add_match(graph, j, k, poses[j], match, doubted=True)
                 loops += 1
         return loops
 
     def _add_match(
-        self, graph: PoseGraph, i: int, k: int, pose_map_i: np.ndarray, match: Match
+        self,
+        graph: PoseGraph,
+        i: int,
+        k: int,
+        pose_map_i: np.ndarray,
+        match: Match,
+        doubted: bool = False,
     ) -> None:
         """Add a match, made in map, as a measurement of k in i."""
         c, s = np.cos(pose_map_i[2]), np.sin(pose_map_i[2])
@@ -290,7 +301,7 @@ class LidarMapper:
         )
         covariance = np.linalg.inv(information + 1e-3 * np.eye(3)) + np.diag(floor)
         relative = between(pose_map_i, match.pose_map_base)
-        graph.add_edge(i, k, relative, np.linalg.inv(covariance))
+        graph.add_edge(i, k, relative, np.linalg.inv(covariance), doubted)
 
     def _match(self, local: range, poses: np.ndarray, k: int, start: np.ndarray) -> Match:
         points = np.concatenate(
@@ -311,6 +322,12 @@ def _local_map(points_map: np.ndarray, centre: np.ndarray, config: MappingConfig
     at = at[((at >= 0) & (at < count)).all(axis=1)]
     cells[at[:, 1], at[:, 0]] = 100
     return OccupancyMap(origin, config.resolution_m, cells)
+
+
+def _near(pose_a: np.ndarray, pose_b: np.ndarray) -> bool:
+    """Say whether a match lies where odometry over one step can have led."""
+    apart = between(pose_a, pose_b)
+    return bool(np.hypot(*apart[:2]) < STEP_ERROR_M and abs(apart[2]) < STEP_ERROR_RAD)
 
 
 def _information(sigma_m: float, sigma_rad: float) -> np.ndarray:

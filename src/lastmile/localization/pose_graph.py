@@ -1,8 +1,9 @@
 """
 Pose graphs of the plane: relative and absolute measurements to the most probable poses.
 
-Gauss-Newton on the sparse normal equations (Grisetti, Kummerle, Stachniss and Burgard 2010) with
-Cauchy weights, so that a wrong loop or a wrong prior bends nothing.
+Gauss-Newton on the sparse normal equations (Grisetti, Kummerle, Stachniss and Burgard 2010), with
+Cauchy weights on what may be plainly wrong: loops and priors. Links from pose to pose keep their
+full weight, for a first guess with a kink in it would otherwise cut the path there for good.
 """
 
 from __future__ import annotations
@@ -32,16 +33,20 @@ class PoseGraph:
     _second: list[int] = field(default_factory=list)
     _relative: list[np.ndarray] = field(default_factory=list)
     _edge_information: list[np.ndarray] = field(default_factory=list)
+    _edge_doubted: list[bool] = field(default_factory=list)
     _node: list[int] = field(default_factory=list)
     _absolute: list[np.ndarray] = field(default_factory=list)
     _prior_information: list[np.ndarray] = field(default_factory=list)
 
-    def add_edge(self, i: int, j: int, pose_i_j: np.ndarray, information: np.ndarray) -> None:
-        """Add a measurement of pose j in pose i."""
+    def add_edge(
+        self, i: int, j: int, pose_i_j: np.ndarray, information: np.ndarray, doubted: bool = False
+    ) -> None:
+        """Add a measurement of pose j in pose i; a doubted one may turn out wrong."""
         self._first.append(i)
         self._second.append(j)
         self._relative.append(pose_i_j)
         self._edge_information.append(information)
+        self._edge_doubted.append(doubted)
 
     def add_prior(self, i: int, pose_map: np.ndarray, information: np.ndarray) -> None:
         """Add a measurement of pose i in map."""
@@ -93,7 +98,9 @@ class PoseGraph:
     def _add_edges(self, poses: np.ndarray, blocks: list, gradient: np.ndarray) -> None:
         i, j = np.array(self._first), np.array(self._second)
         residual, A, B = relative_residuals(poses[i], poses[j], np.array(self._relative))
-        W = _weighted(residual, np.array(self._edge_information))
+        W = np.array(self._edge_information)
+        doubted = np.array(self._edge_doubted)
+        W[doubted] = _weighted(residual[doubted], W[doubted])
         AW, BW = A.transpose(0, 2, 1) @ W, B.transpose(0, 2, 1) @ W
         blocks += [(i, i, AW @ A), (i, j, AW @ B), (j, i, BW @ A), (j, j, BW @ B)]
         np.add.at(gradient, i, (AW @ residual[..., None])[..., 0])
