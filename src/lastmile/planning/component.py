@@ -41,6 +41,7 @@ class PlannerComponent:
         self._out: list[tuple[str, Any]] = []
         self._fed_back_s = -np.inf
         self._plan: Plan | None = None
+        self._sensed_stamp_s = np.nan
         self._state = PlannerState.IDLE
         self._reason = ""
 
@@ -138,6 +139,7 @@ class PlannerComponent:
     def _make_plan(self, stamp_s: float) -> Plan:
         inbox = self._inbox
         odometry = inbox.value("odometry")
+        self._sensed_stamp_s = np.nan
         reason = "canceled" if self._canceling else self._missing(stamp_s)
         if reason:
             return self._planner.brake(odometry, stamp_s, reason)
@@ -145,6 +147,7 @@ class PlannerComponent:
         if base.estop or base.bumper:
             cause = "e-stop" if base.estop else "bumper"
             return self._planner.brake(odometry, stamp_s, cause)
+        self._sensed_stamp_s = inbox.value("obstacles").stamp_s
         signals = None if inbox.stale("signals", stamp_s) else inbox.value("signals")
         scene = Scene(
             stamp_s,
@@ -199,6 +202,7 @@ class PlannerComponent:
             motion.twists,
             plan.certified,
             plan.reason,
+            self._sensed_stamp_s,
         )
 
     def _status(self, stamp_s: float) -> PlannerStatus:
