@@ -138,7 +138,10 @@ class HandoffComponent:
         ):  # fmt: skip
             return "", f"{self._custodian.name} did not ask for this offer"
         bay = self._bay
-        if bay is None or not bay.docked:
+        age_max_s = self._config.custody.sensor_age_max_s
+        if bay is None or self._guard.now_s - bay.stamp_s > age_max_s:
+            return "", f"the bay's sensors of {self._custodian.name} are silent"
+        if not bay.docked:
             return "", f"{self._custodian.name} is not docked"
         if bay.occupied_a or bay.occupied_b:
             return "", f"the bay of {self._custodian.name} is occupied"

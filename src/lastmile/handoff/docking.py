@@ -10,7 +10,8 @@ import numpy as np
 from lastmile.geometry.se2 import advance, compose, invert, wrap_angle
 from lastmile.handoff.approach import roll_out
 from lastmile.handoff.config import DockingConfig
-from lastmile.handoff.docking_task import DockingTask, Move, Scene
+from lastmile.handoff.docking_scene import Scene
+from lastmile.handoff.docking_task import DockingTask, Move
 from lastmile.handoff.port_estimate import PortFilter, see_port
 from lastmile.handoff.stamps import StampGuard
 from lastmile.maps.site import Locker

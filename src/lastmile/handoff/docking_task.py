@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import shapely
 
-from lastmile.geometry.se2 import between, transform, wrap_angle
-from lastmile.handoff import clearance
+from lastmile.geometry.se2 import between, wrap_angle
 from lastmile.handoff.approach import (
     Law,
     approach_law,
@@ -24,15 +22,19 @@ from lastmile.handoff.approach import (
     turn_law,
 )
 from lastmile.handoff.config import DockingConfig
+from lastmile.handoff.docking_scene import (
+    Scene,
+    headings_to_look,
+    markers_missing,
+    somebody_near,
+    way_back,
+    way_blocked,
+)
 from lastmile.handoff.port_estimate import PortFilter
 from lastmile.maps.lockers import STAGING_DISTANCE_M
-from lastmile.types import BayState, DockGoal, LocalCostMap, ObstacleArray, TaskOutcome
+from lastmile.types import DockGoal, TaskOutcome
 
 FARTHEST_M = 3.5
-VIEW_HALF_ANGLE = np.radians(28.0)
-"""Markers within this of the camera's axis ought to be seen."""
-STANDING_MPS = 0.01
-STANDING_RADPS = 0.02
 
 Verdict = tuple[TaskOutcome, str, dict[str, float]]
 
@@ -45,31 +47,6 @@ class Phase(StrEnum):
     CONTACT = "contact"
     RETREAT = "retreat"
     UNDOCK = "undock"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """
-    What is known at a moment; None for what is missing or too old.
-
-    `pose_odom_port_map` is the port by the map and the localization, good to look the right way.
-    """
-
-    stamp_s: float
-    pose_odom_base: np.ndarray
-    twist_base: np.ndarray
-    bay: BayState | None
-    obstacles: ObstacleArray | None
-    cost_map: LocalCostMap | None
-    pose_odom_port_map: np.ndarray | None
-    held: str
-    """Why the base does not move by itself (e-stop, bumper), empty if it does."""
-
-    @property
-    def standing(self) -> bool:
-        """The robot does not move."""
-        v, w = np.abs(self.twist_base)
-        return bool(v < STANDING_MPS and w < STANDING_RADPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +128,10 @@ class DockingTask:
         if scene.stamp_s - self._phase_s < self._config.search_wait_s or fresh:
             return Move(stand_law)
         if self._headings is None:
-            self._headings = self._headings_to_look(scene)
+            self._headings = headings_to_look(scene, self._config)
         if not self._headings:
             return self._search_failed(scene)
-        who = self._somebody_near(scene)
+        who = somebody_near(scene)
         if who:
             return self._wait(scene, who)
         left = abs(float(wrap_angle(self._headings[0] - scene.pose_odom_base[2])))
@@ -172,7 +149,11 @@ class DockingTask:
         offset = between(pose_odom_port, scene.pose_odom_base)
         left_m = float(offset[0]) - self._port_x_m
         heading = float(wrap_angle(offset[2] - np.pi))
-        unsafe = self._way_is_blocked(scene, pose_odom_port) or self._blind(scene, offset)
+        unsafe = way_blocked(scene, pose_odom_port, self._footprint, config)
+        if not unsafe and left_m >= config.blind_distance_m:
+            unsafe = markers_missing(
+                scene, offset, self._camera_x_m, self._port.last_seen_s, config
+            )
         if unsafe:
             return self._wait(scene, unsafe)
         if left_m < config.align_distance_m:
@@ -302,51 +283,6 @@ class DockingTask:
             return TaskOutcome.FAILED, text, {"retry": 1.0}
         return Move(stand_law, reason)
 
-    # -------------------------------------------------------------------------------- conditions
-
-    def _headings_to_look(self, scene: Scene) -> list[float]:
-        yaw = float(scene.pose_odom_base[2])
-        if scene.pose_odom_port_map is not None:
-            to_port = scene.pose_odom_port_map[:2] - scene.pose_odom_base[:2]
-            yaw = float(np.arctan2(to_port[1], to_port[0]))
-        turn = np.radians(self._config.search_angle_deg)
-        return [yaw, yaw + turn, yaw - turn, yaw]
-
-    def _way_is_blocked(self, scene: Scene, pose_odom_port: np.ndarray) -> str:
-        if scene.obstacles is None:
-            return "obstacles are silent"
-        way = clearance.corridor(
-            scene.pose_odom_base,
-            pose_odom_port,
-            self._footprint,
-            self._config.corridor_margin_m,
-            self._config.front_ignore_m,
-        )
-        obstacle = clearance.blocking_obstacle(scene.obstacles, way)
-        if obstacle is None:
-            return ""
-        return f"waiting for {obstacle.kind.value} {obstacle.id} before the port"
-
-    def _blind(self, scene: Scene, offset: np.ndarray) -> str:
-        """Tell that markers ought to be in view and are not."""
-        left_m = float(offset[0]) - self._port_x_m
-        if left_m < self._config.blind_distance_m:
-            return ""
-        to_camera = between(offset, np.zeros(3))[:2] - np.array([self._camera_x_m, 0.0])
-        in_view = abs(np.arctan2(to_camera[1], to_camera[0])) < VIEW_HALF_ANGLE - np.radians(10.0)
-        age_s = scene.stamp_s - self._port.last_seen_s
-        if not in_view or age_s <= self._config.marker_age_max_s:
-            return ""
-        return f"no marker seen for {age_s:.1f} s"
-
-    def _somebody_near(self, scene: Scene) -> str:
-        if scene.obstacles is None:
-            return "obstacles are silent"
-        obstacle = clearance.near_obstacle(scene.obstacles, scene.pose_odom_base, 0.9)
-        if obstacle is None:
-            return ""
-        return f"waiting for {obstacle.kind.value} {obstacle.id} beside the robot"
-
     def _left_to_undock(self, scene: Scene) -> float:
         """Distance still to reverse; by the map where the way began is not known."""
         if self._origin is None:
@@ -362,27 +298,10 @@ class DockingTask:
 
     def _reverse(self, scene: Scene, left_m: float) -> Move | Verdict:
         """Go back as far as the ground was seen free, or wait."""
-        if scene.obstacles is None or scene.cost_map is None:
-            return self._wait(scene, "obstacles or cost_map are silent")
-        wanted_m = min(left_m, 0.8)
-        free_m = clearance.free_behind_m(
-            scene.cost_map,
-            scene.pose_odom_base,
-            self._footprint,
-            wanted_m,
-            self._config.unknown_share_max,
-        )
-        if free_m < min(wanted_m, 0.2):
-            return self._wait(scene, f"the ground behind is free for {free_m:.2f} m only")
-        rear, half = float(self._footprint[:, 0].min()), float(self._footprint[:, 1].max()) + 0.15
-        behind = np.array([[rear - wanted_m - 0.3, -half], [rear, -half], [rear, half],
-                           [rear - wanted_m - 0.3, half]])  # fmt: skip
-        way = shapely.Polygon(transform(scene.pose_odom_base, behind))
-        obstacle = clearance.blocking_obstacle(scene.obstacles, way)
-        if obstacle is not None:
-            return self._wait(scene, f"waiting for {obstacle.kind.value} {obstacle.id} behind")
+        back_m, reason = way_back(scene, self._footprint, left_m, self._config)
+        if reason:
+            return self._wait(scene, reason)
         config = self._config.approach
-        back_m = min(left_m, free_m)
         return Move(straight_law(scene.pose_odom_base, -back_m, config.reverse_speed_mps, config))
 
     def _figures(self, scene: Scene) -> dict[str, float]:

@@ -87,7 +87,8 @@ class HandOverTask:
                 return TaskOutcome.CANCELED, f"handed back before the door: {reason}", {}
             return _failure(f"{goal.locker_id} and robot called the handoff off: {reason}", True)
         if self._canceled:
-            custodian.withdraw(stamp_s, "canceled")
+            if not custodian.withdraw(stamp_s, "canceled"):
+                return None
             return TaskOutcome.CANCELED, "canceled before anything moved", {}
         if custodian.ledger.request is not None:
             return self._wait_for_offer(stamp_s)
@@ -134,9 +135,14 @@ class HandOverTask:
 
     def _wait_for_offer(self, stamp_s: float) -> Verdict | None:
         goal, custodian = self.goal, self._custodian
+        if self._asked_s is None:
+            # Left open by an earlier goal, because the journal refused its withdrawal.
+            custodian.withdraw(stamp_s, "another goal came")
+            return None
         refusal = custodian.refusal
         if refusal is not None and refusal.final:
-            custodian.withdraw(stamp_s, refusal.reason)
+            if not custodian.withdraw(stamp_s, refusal.reason):
+                return None
             return _failure(refusal.reason, False)
         if stamp_s - self._asked_s < self._config.answer_timeout_s:
             return None

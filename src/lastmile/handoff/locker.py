@@ -36,6 +36,7 @@ class LockerComponent:
         self._drive = LockerDrive(config.custody)
         self._wires = LockerWires()
         self._state: LockerHardwareState | None = None
+        self._now_s = 0.0
         self._guard = StampGuard()
         self._arrivals: dict[str, Stopwatch] = {}
         self._unknown: dict[str, str] = {}
@@ -54,7 +55,7 @@ class LockerComponent:
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Listen, decide, drive, speak."""
-        self._guard.now_s = stamp_s
+        self._guard.now_s = self._now_s = stamp_s
         custodian = self._custodian
         state = self._fresh_state(stamp_s)
         self._keep_books(stamp_s, state)
@@ -127,8 +128,10 @@ class LockerComponent:
 
     def _judge_offer(self, offer: messages.Offer, giver: str) -> tuple[str, str]:
         """Give the first free compartment, or why there is none."""
-        state, name = self._state, self._config.locker_id
-        if state is None or not state.docked:
+        state, name = self._fresh_state(self._now_s), self._config.locker_id
+        if state is None:
+            return "", f"the sensors of {name} are silent"
+        if not state.docked:
             return "", f"no robot is docked at {name}"
         if not state.door_closed:
             return "", f"the door of {name} is not closed"
@@ -143,7 +146,7 @@ class LockerComponent:
 
     def _judge_request(self, request: messages.Request, asker: str) -> tuple[str, bool]:
         """Tell why a parcel cannot be offered, and whether that is final."""
-        name, state = self._config.locker_id, self._state
+        name, state = self._config.locker_id, self._fresh_state(self._now_s)
         holding = self._custodian.ledger.holdings.get(request.parcel_id)
         if holding is None:
             known = self._custodian.ledger.last_of(request.parcel_id)
