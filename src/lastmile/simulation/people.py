@@ -3,8 +3,9 @@ People on the sidewalks, by social forces.
 
 Each walks along a way of the network at a lateral offset of their own. They keep apart by the
 circular form of Helbing and Molnar (1995), "Social force model for pedestrian dynamics"; 70 % treat
-the robot the same way, 30 % take no notice of it until they touch it. Who waits at a signal steps
-aside for it. Nobody appears inside of anything, nor within 5 m of the robot.
+the robot the same way, 30 % take no notice of it until they touch it, except that nobody runs into
+it from behind. Who waits at a signal steps aside for it. Nobody appears inside of anything, nor
+within 5 m of the robot.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
+from lastmile.simulation.meetings import RADIUS_M, Meetings, offset_points
 from lastmile.simulation.network import Network, Walk
 from lastmile.simulation.scenario import PeopleScenario
 from lastmile.simulation.signals import Signals
 
-RADIUS_M = 0.25
 NEAR_M, FAR_M, GONE_M = 25.0, 65.0, 80.0
 RELAXATION_S = 0.5
 FORCE_MPS2, FORCE_RANGE_M = 2.5, 0.35
@@ -57,7 +58,6 @@ class People:
         self._network = network
         self._solid = solid
         self._signals = signals
-        self._route = route
         self._rng = rng
         self._next_id = 1
         self._courses: list[Course] = []
@@ -67,8 +67,10 @@ class People:
         self._speeds = np.zeros(0)
         self.ignoring = np.zeros(0, dtype=bool)
         self._waiting = np.zeros(0, dtype=bool)
-        self._meetings = self._plan_meetings()
-        self._arc_m = 0.0
+        self._blind = np.zeros(0, dtype=bool)
+        self._meetings = None
+        if route is not None and scenario.encounters:
+            self._meetings = Meetings(route, scenario.encounters, solid, rng)
         self._tick = 0
 
     def step(
@@ -83,6 +85,7 @@ class People:
         self._tick += 1
         if len(self.ids) == 0:
             return
+        self._blind = self._who_is_blind(pose_map_base)
         heading = self._around(robot, self._headings(stamp_s))
         force = (heading * self._speeds[:, None] - self.velocities) / RELAXATION_S
         force += self._from_each_other() + self._from_robot(footprint_map)
@@ -124,6 +127,11 @@ class People:
         distance = np.hypot(*(self.positions - robot).T)
         ended = np.array([c.index >= len(c.points) - 1 for c in self._courses])
         stay = (distance < GONE_M) & ~(ended & (distance > 12.0))
+        for i in np.flatnonzero(ended & stay):
+            # In sight of the robot nobody vanishes: they turn back.
+            course = self._courses[i]
+            course.points, course.crossing = course.points[::-1], course.crossing[::-1]
+            course.index = min(1, len(course.points) - 1)
         if stay.all():
             return
         self._courses = [c for c, keep in zip(self._courses, stay, strict=True) if keep]
@@ -146,7 +154,7 @@ class People:
             start = int(np.argmin(np.hypot(*(walk.points - [x, y]).T)))
             if walk.crossing[start] or start >= len(walk.points) - 2:
                 continue
-            points = self._offset(walk)[start:]
+            points = offset_points(walk, self._rng)[start:]
             if np.hypot(*(points[0] - robot)) > least:
                 self.add(points, walk.crossing[start:], self._draw_speed())
 
@@ -154,91 +162,16 @@ class People:
         drawn = self._rng.normal(self.scenario.speed_mps, self.scenario.speed_sigma_mps)
         return float(np.clip(drawn, 0.5, 2.2))
 
-    def _offset(self, walk: Walk) -> np.ndarray:
-        """Shift a way sideways by a share of the sidewalk's width that is the person's own."""
-        along = np.gradient(walk.points, axis=0) if len(walk.points) > 1 else np.zeros((1, 2))
-        length = np.maximum(np.hypot(*along.T), 1e-6)
-        normal = np.column_stack([-along[:, 1], along[:, 0]]) / length[:, None]
-        room = np.clip(walk.half_width - RADIUS_M - 0.15, 0.0, 2.5)
-        # Walking on the right is the habit; most keep a little to it.
-        share = float(np.clip(self._rng.normal(-0.25, 0.5), -1.0, 1.0))
-        return walk.points + (share * room)[:, None] * normal
-
-    # ------------------------------------------------------- people who meet the robot
-
-    def _plan_meetings(self) -> list[float]:
-        """Arc lengths of the expected route at which somebody sets out to meet the robot."""
-        if self._route is None or self.scenario.encounters == 0:
-            return []
-        length = float(len(self._route.points))
-        count = self.scenario.encounters
-        even = (np.arange(count) + 0.3) / count * max(1.0, length - 15.0)
-        return list(even + self._rng.uniform(0.0, 0.4, count) * length / count)
-
     def _meet(self, robot: np.ndarray) -> None:
-        if not self._meetings or self._route is None:
+        """Send somebody to meet the robot when it is time."""
+        if self._meetings is None or not self._meetings.due(robot):
             return
-        points = self._route.points
-        window = slice(max(0, int(self._arc_m) - 3), int(self._arc_m) + 15)
-        near = np.hypot(*(points[window] - robot).T)
-        if len(near) == 0 or near.min() > 10.0:
-            return
-        self._arc_m = max(self._arc_m, float(window.start + int(np.argmin(near))))
-        if self._arc_m < self._meetings[0]:
-            return
-        if self._send_someone(robot):
-            self._meetings.pop(0)
-        else:
-            self._meetings[0] += 3.0
-            if self._meetings[0] > len(points):
-                self._meetings.pop(0)
-
-    def _send_someone(self, robot: np.ndarray) -> bool:
-        """Send somebody towards, across the way of, or after the robot."""
-        kind = self._rng.choice(["towards", "across", "after"], p=[0.6, 0.25, 0.15])
-        here = int(self._arc_m)
-        if kind == "across" and self._send_across(here, robot):
-            return True
-        if kind == "after" and here > 14:
-            part = self._part(here - 12, len(self._route.points))
-            speed = max(self._draw_speed(), 1.65)
-        else:
-            start = min(here + int(self._rng.integers(18, 32)), len(self._route.points) - 1)
-            part = self._part(0, start + 1).reversed()
-            speed = self._draw_speed()
-        if len(part.points) < 3 or part.crossing[0]:
-            return False
-        points = self._offset(part)
-        if np.hypot(*(points[0] - robot)) < LEAST_SPAWN_M:
-            return False
-        return self.add(points, part.crossing, speed)
-
-    def _send_across(self, here: int, robot: np.ndarray) -> bool:
-        points = self._route.points
-        at = here + int(self._rng.integers(9, 15))
-        if at + 1 >= len(points) or self._route.crossing[at]:
-            return False
-        along = points[at + 1] - points[at]
-        normal = np.array([-along[1], along[0]]) / max(1e-6, np.hypot(*along))
-        reach = float(np.clip(self._route.half_width[at] - RADIUS_M, 0.8, 6.0))
-        side = self._rng.choice([-1.0, 1.0])
-        line = points[at] + np.linspace(side * reach, -side * reach, 8)[:, None] * normal
-        shapes = shapely.LineString(line).buffer(RADIUS_M)
-        if len(self._solid.query(shapes, "intersects")):
-            return False
-        if np.hypot(*(line[0] - robot)) < LEAST_SPAWN_M:
-            return False
-        # Afterwards they go on along the robot's way.
-        onward = points[at : min(len(points), at + 40)]
-        way = np.concatenate([line, onward - side * 0.5 * reach * normal])
-        return self.add(way, ("",) * len(way), self._draw_speed())
-
-    def _part(self, first: int, last: int) -> Walk:
-        route = self._route
-        first = max(0, first)
-        return Walk(
-            route.points[first:last], route.half_width[first:last], route.crossing[first:last]
-        )
+        walk = self._meetings.invite()
+        sent = False
+        if walk is not None and np.hypot(*(walk.points[0] - robot)) > LEAST_SPAWN_M:
+            speed = max(walk.least_speed_mps, self._draw_speed())
+            sent = self.add(walk.points, walk.crossing, speed)
+        self._meetings.note(sent)
 
     # ---------------------------------------------------------------------- forces
 
@@ -262,13 +195,21 @@ class People:
         slow = np.where(self._waiting, np.clip(distance - 0.3, 0.0, 1.0), 1.0)
         return unit * slow[:, None]
 
+    def _who_is_blind(self, pose_map_base: np.ndarray) -> np.ndarray:
+        """Tell who takes no notice of the robot now."""
+        ahead = (self.positions - pose_map_base[:2]) @ [
+            np.cos(pose_map_base[2]),
+            np.sin(pose_map_base[2]),
+        ]
+        return self.ignoring & ~self._waiting & (ahead > -0.3)
+
     def _around(self, robot: np.ndarray, heading: np.ndarray) -> np.ndarray:
         """Turn the heading of who sees the robot in the way, to pass it at PASSING_M."""
         away = robot - self.positions
         ahead = (away * heading).sum(axis=1)
         left = heading[:, 0] * away[:, 1] - heading[:, 1] * away[:, 0]
         concerned = (ahead > -0.2) & (ahead < 5.0) & (np.abs(left) < PASSING_M)
-        concerned &= ~self.ignoring & ~self._waiting
+        concerned &= ~self._blind & ~self._waiting
         # Straight ahead counts as left: people pass on the right.
         side = np.where(left > -0.2, -1.0, 1.0)
         turn = side * np.arctan2(PASSING_M - np.abs(left), np.maximum(ahead - 0.5, 0.15))
@@ -304,8 +245,7 @@ class People:
         away = self.positions - nearest
         unit = away / np.maximum(distance, 1e-6)[:, None]
         strength = ROBOT_FORCE_MPS2 * np.exp((RADIUS_M + 0.3 - distance) / ROBOT_RANGE_M)
-        blind = self.ignoring & ~self._waiting
-        strength = np.where(blind | (distance > 6.0), 0.0, np.minimum(strength, 6.0))
+        strength = np.where(self._blind | (distance > 6.0), 0.0, np.minimum(strength, 6.0))
         right = np.column_stack([unit[:, 1], -unit[:, 0]])
         ahead = (unit * self.velocities).sum(axis=1) < 0.0
         return strength[:, None] * (unit - 0.6 * ahead[:, None] * right)

@@ -96,7 +96,7 @@ class ParcelPlacement:
     """A parcel that waits in a locker when the run begins."""
 
     id: str = param("parcel-1", "Parcel id.")
-    locker: str = param("", "Locker id; empty for the first of the site.")
+    locker: str = param("", "Locker id; empty for that of the start.")
     compartment: str = param("", "Compartment id; empty for the first of the locker.")
 
 

@@ -11,19 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import shapely
 
-from lastmile.geometry import se2
 from lastmile.geometry.wgs84 import MapProjection
-from lastmile.maps.site import Locker, Site
+from lastmile.maps.site import Site
 from lastmile.simulation.base import Base
+from lastmile.simulation.beginning import (
+    expected_route,
+    parcel_placements,
+    start_pose,
+    world_extent,
+)
 from lastmile.simulation.bodies import people_triangles, vehicle_triangles
 from lastmile.simulation.camera import Camera
 from lastmile.simulation.config import SimulatorConfig
 from lastmile.simulation.contacts import Clearance, ContactWatch
 from lastmile.simulation.ground import Ground, build_ground
 from lastmile.simulation.motion_sensors import GnssReceiver, Imu, WheelEncoders
-from lastmile.simulation.network import Network, Walk
+from lastmile.simulation.network import Network
 from lastmile.simulation.people import People
 from lastmile.simulation.range_sensors import DepthSensor, Lidar
 from lastmile.simulation.rays import RayScene
@@ -43,7 +47,6 @@ from lastmile.types import (
 from lastmile.vehicle.description import RobotDescription
 
 TICK_S = 0.01
-MARGIN_M = 130.0
 
 Output = tuple[str, Any]
 
@@ -107,7 +110,10 @@ class World:
         )
         self.traffic = Traffic(site, self.signals, scenario.traffic, chance["traffic"])
         self.transfer = Transfer(
-            site.lockers, robot.mount("port_link"), _placements(site, scenario), chance["transfer"]
+            site.lockers,
+            robot.mount("port_link"),
+            parcel_placements(site, scenario),
+            chance["transfer"],
         )
         self._make_sensors(chance)
         self._tick = 0
@@ -329,69 +335,10 @@ _SUBSYSTEMS = (
 )
 
 
-def start_pose(site: Site, network: Network, scenario: Scenario) -> np.ndarray:
-    """Pose (3,) at which the robot starts: as given, or on the network near a locker."""
-    if scenario.start_pose:
-        return np.array(scenario.start_pose)
-    if not site.lockers:
-        raise ValueError(f"site {site.name!r} has no lockers and the scenario no start_pose")
-    locker = find_locker(site, scenario.start, site.lockers[0])
-    goal = find_locker(site, scenario.goal, site.lockers[-1])
-    way = network.way(_before(locker), _before(goal))
-    place = min(round(scenario.start_distance_m), len(way.points) - 2)
-    while way.crossing[place] and place > 1:
-        place -= 1
-    ahead = way.points[max(0, place - 1)] - way.points[place]
-    return np.array([*way.points[place], np.arctan2(ahead[1], ahead[0])])
-
-
-def expected_route(
-    site: Site, network: Network, scenario: Scenario, start: np.ndarray
-) -> Walk | None:
-    """Shortest way from the start to the goal, for people to meet the robot on; None without."""
-    if len(site.lockers) == 0:
-        return None
-    goal = find_locker(site, scenario.goal, site.lockers[-1])
-    return network.way(start, _before(goal))
-
-
-def find_locker(site: Site, locker_id: str, default: Locker) -> Locker:
-    """Look a locker up by id; an empty id gives the default, an unknown one ValueError."""
-    if not locker_id:
-        return default
-    for locker in site.lockers:
-        if locker.id == locker_id:
-            return locker
-    known = ", ".join(locker.id for locker in site.lockers)
-    raise ValueError(f"locker {locker_id!r} is not at site {site.name!r}, which has {known}")
-
-
-def _before(locker: Locker) -> np.ndarray:
-    """Place 1.5 m in front of a locker."""
-    return se2.compose(locker.pose_map_port, np.array([1.5, 0.0, 0.0]))[:2]
-
-
-def _placements(site: Site, scenario: Scenario) -> dict[str, tuple[str, str]]:
-    if not site.lockers:
-        return {}
-    placements = {}
-    for parcel in scenario.parcels:
-        locker = find_locker(site, parcel.locker, site.lockers[0])
-        compartment = parcel.compartment or locker.compartments[0].id
-        placements[parcel.id] = (locker.id, compartment)
-    return placements
-
-
 def _build_streets(site, scenario, start, chance) -> Streets:
-    ground = build_ground(site, _extent(site), chance["ground"])
+    ground = build_ground(site, world_extent(site), chance["ground"])
     things = build_surroundings(
         site, ground.carriageway, [start[:2]], scenario.surroundings, chance["surroundings"]
     )
     both = np.concatenate([ground.triangles, triangles_of(things)])
     return Streets(ground, things, RayScene(ground.triangles), RayScene(both))
-
-
-def _extent(site: Site) -> tuple[float, float, float, float]:
-    parts = [site.nodes, *(f.points for f in site.footprints), *(e.points for e in site.edges)]
-    bounds = shapely.total_bounds(shapely.multipoints(np.concatenate(parts)))
-    return tuple(bounds + MARGIN_M * np.array([-1.0, -1.0, 1.0, 1.0]))
