@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Union-find over range images and in bird's eye view; called from clusters.py only."""
 
-from libc.math cimport fabs
+from libc.math cimport fabs, sqrt
 
 cdef enum:
     NOTHING = 0
@@ -277,3 +277,35 @@ def count_hidden_ends(
                                     points[i, n, 3] < points[i, j, 3] - nearer):
                                 hidden[c] += 1
                         break
+
+
+def depths_within(
+    const float[:, ::1] points,
+    const int[::1] members,
+    const double[:, ::1] corners,
+    const double[:, ::1] normals,
+    double origin_x,
+    double origin_y,
+    Py_ssize_t step,
+    double[::1] depth,
+):
+    """
+    Write how far each step-th member lies behind the near side of a convex outline.
+
+    `corners` and outward `normals` are those of the edges that face the origin, about it.
+    """
+    cdef Py_ssize_t n, k, e
+    cdef double rx, ry, speed, enter, share
+    with nogil:
+        for n in range(depth.shape[0]):
+            k = members[n * step]
+            rx = points[k, 0] - origin_x
+            ry = points[k, 1] - origin_y
+            enter = 0.0
+            for e in range(corners.shape[0]):
+                speed = rx * normals[e, 0] + ry * normals[e, 1]
+                if speed < 0.0:
+                    share = (normals[e, 0] * corners[e, 0] + normals[e, 1] * corners[e, 1]) / speed
+                    enter = share if share > enter else enter
+            enter = 1.0 if enter > 1.0 else enter
+            depth[n] = (1.0 - enter) * sqrt(rx * rx + ry * ry)

@@ -29,6 +29,7 @@ ROW_GAP_PER_M = 0.03
 LONGEST_M = 16.0
 """Longer clusters are no things at all: walls, which only the cost map has."""
 OVERHEAD_GAP_M = 0.6
+HOLLOW_SAMPLES = 100
 HIDDEN_BY_M = 0.4
 """What hides an end of a thing is nearer by at least this."""
 CUT_HEIGHT_M = 1.6
@@ -121,9 +122,9 @@ def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> 
     for i in np.flatnonzero(box[:, 4] >= config.height_min_m):
         if max(box[i, 1] - box[i, 0], box[i, 3] - box[i, 2]) > LONGEST_M:
             continue
-        xy = points[order[start[i] : start[i + 1]], :2]
+        members = order[start[i] : start[i + 1]]
         seen = (bool(tall[i]), bool(cut[i]), bool(hidden[i]))
-        things.append(_describe(int(i), xy, float(box[i, 4]), seen, origin, config))
+        things.append(_describe(int(i), points, members, float(box[i, 4]), seen, origin, config))
     return Clusters(points, label, height, cluster, tuple(things))
 
 
@@ -167,7 +168,8 @@ def _ends_hidden(pairs: list[tuple[Sweep, Terrain]], cluster: np.ndarray, count:
 
 def _describe(
     index: int,
-    xy: np.ndarray,
+    points: np.ndarray,
+    members: np.ndarray,
     height_m: float,
     seen: tuple[bool, bool, bool],
     origin: np.ndarray,
@@ -175,7 +177,7 @@ def _describe(
 ) -> Thing:
     """Outline, box and class of shape of one cluster; `seen` is tall, cut and hidden."""
     tall, cut, hidden = seen
-    xy = np.ascontiguousarray(xy)
+    xy = points[members, :2]
     outline = cv2.convexHull(xy, clockwise=False).reshape(-1, 2).astype(float)
     if len(outline) < 3:
         outline = _thicken(outline)
@@ -185,7 +187,7 @@ def _describe(
         length, width, yaw = width, length, yaw + 0.5 * np.pi
     structure = length > config.compact_max_m or (
         length > config.tall_max_m
-        and (tall or cut or _hollow(xy, outline, origin) > config.hollow_m)
+        and (tall or cut or _hollow(points, members, outline, origin) > config.hollow_m)
     )
     return Thing(
         index,
@@ -214,7 +216,9 @@ def _thicken(line: np.ndarray) -> np.ndarray:
     return np.array([a - e * d - e * n, b + e * d - e * n, b + e * d + e * n, a - e * d + e * n])
 
 
-def _hollow(xy: np.ndarray, outline: np.ndarray, origin: np.ndarray) -> float:
+def _hollow(
+    points: np.ndarray, members: np.ndarray, outline: np.ndarray, origin: np.ndarray
+) -> float:
     """
     Depth of the empty space between a convex outline and the points, seen from the sensor.
 
@@ -222,16 +226,14 @@ def _hollow(xy: np.ndarray, outline: np.ndarray, origin: np.ndarray) -> float:
     deep in it. The 80 % quantile over the points of the way from entering the outline to the
     point [m].
     """
-    step = max(1, len(xy) // 100)
-    rays = xy[::step].astype(float) - origin
     a = outline - origin
-    edge = np.roll(a, -1, axis=0) - a
+    edge = np.concatenate([a[1:], a[:1]]) - a
     normal = np.stack([edge[:, 1], -edge[:, 0]], axis=1)
     facing = (normal * a).sum(axis=1) < 0.0
-    if not facing.any():
-        return 0.0
-    a, normal = a[facing], normal[facing]
-    speed = rays @ normal.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        enter = np.where(speed < 0.0, (normal * a).sum(axis=1) / speed, 0.0).max(axis=1)
-    return float(np.quantile((1.0 - np.clip(enter, 0.0, 1.0)) * np.hypot(*rays.T), 0.8))
+    step = max(1, len(members) // HOLLOW_SAMPLES)
+    depth = np.empty(-(-len(members) // step))
+    _clusters.depths_within(
+        points, members, a[facing], normal[facing], origin[0], origin[1], step, depth
+    )
+    depth.sort()
+    return float(depth[int(0.8 * (len(depth) - 1))])
