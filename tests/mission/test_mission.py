@@ -393,3 +393,17 @@ def test_damaged_journal_is_told(tmp_path):
     path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
     with pytest.raises(UserError, match=r"mission-robot-1\.journal"):
         Town(str(tmp_path))
+
+
+def test_planner_that_restarted_gets_the_route_again(town):
+    one = town(config=MissionConfig(task_silence_s=3.0))
+    one.answers["hang"] = {"drive_to_origin"}
+    one.order()
+    one.run(4.0)
+    assert one.steps == ["drive_to_origin"]
+    one.running.clear()
+    for _ in range(25):
+        idle = PlannerStatus(one.now_s, PlannerState.IDLE, "", 0.0, 0.0, np.nan, "")
+        one.component.receive("planner/status", idle)
+        one.step()
+    assert one.steps == ["drive_to_origin", "drive_to_origin"]

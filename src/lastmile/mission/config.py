@@ -24,7 +24,7 @@ class MissionConfig:
         high=3600.0,
     )
     task_silence_s: float = param(
-        15.0,
+        6.0,
         "A task that tells nothing for this long is begun again; its server may have restarted.",
         unit="s",
         low=1.0,

@@ -77,9 +77,12 @@ class Driving:
         return FollowRouteGoal(task_id, self._route)
 
     def hears_planner(self, stamp_s: float) -> bool:
-        """Tell whether the planner reports its progress."""
+        """Tell whether the planner reports progress on this very route."""
         status = self._status
-        return status is not None and stamp_s - status.stamp_s <= self._config.input_age_max_s
+        if status is None or self._route is None or status.state is PlannerState.IDLE:
+            return False
+        fresh = stamp_s - status.stamp_s <= self._config.input_age_max_s
+        return fresh and status.route_id == self._route.id
 
     def blocked_too_long(self, stamp_s: float) -> bool:
         """Tell whether the way has been blocked for so long that another one is wanted."""
