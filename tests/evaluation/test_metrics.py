@@ -57,7 +57,7 @@ def test_localization_error_interpolates_the_truth():
     log = RunLog()
     log.truth += [truth(0.0, 0.0), truth(1.0, 1.0)]
     log.poses += [estimate(0.5, [0.5, 0.3, 0.1])]
-    position, yaw, covered = metrics.localization_errors(log)
+    _, position, yaw, covered = metrics.localization_errors(log)
     assert position == pytest.approx([0.3])
     assert yaw == pytest.approx([0.1])
     assert covered.tolist() == [True]
@@ -67,7 +67,7 @@ def test_a_protection_level_below_the_error_is_not_covering():
     log = RunLog()
     log.truth += [truth(0.0, 0.0), truth(1.0, 1.0)]
     log.poses += [estimate(0.5, [0.5, 0.3, 0.0], level=0.2)]
-    assert metrics.localization_errors(log)[2].tolist() == [False]
+    assert metrics.localization_errors(log)[3].tolist() == [False]
 
 
 def test_estimates_outside_the_truth_are_left_out():

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from lastmile.cli.run_folders import new_run_dir
 from lastmile.evaluation.report import write_report
 from lastmile.evaluation.run_log import RunLog
+from lastmile.simulation.lockstep import History
 from lastmile.simulation.setting import read_setting
 
 app = typer.Typer(add_completion=False)
@@ -45,7 +46,9 @@ def simulate(
     run_dir = new_run_dir(output)
     delivery = LockstepDelivery(setting)
     log = RunLog()
+    history = History()
     delivery.loop.observe(log.observe)
+    delivery.loop.observe(history)
     began_s = time.process_time()
     try:
         with _progress() as progress:
@@ -58,12 +61,16 @@ def simulate(
         typer.echo(f"lastmile: {error}", err=True)
     finally:
         delivery.close()
-    cpu_s = time.process_time() - began_s
     about = {
-        "scenario": scenario,
-        "seed": setting.seed,
         "run": "lockstep",
-        "speed": f"{delivery.loop.now_s / cpu_s:.1f} simulated seconds per CPU second",
+        "scenario": scenario,
+        "site": setting.site.name,
+        "seed": setting.seed,
+        "start": delivery.order.from_locker_id,
+        "goal": delivery.order.to_locker_id,
+        "simulated_s": round(delivery.loop.now_s, 3),
+        "cpu_s": round(time.process_time() - began_s, 1),
+        "history": history.hexdigest(),
     }
     summary = write_report(log, setting.site, setting.robot, run_dir, about)
     typer.echo(f"{summary.outcome}: {summary.text}")

@@ -89,7 +89,7 @@ def summarise(log: RunLog, site: Site, robot: RobotDescription) -> Summary:
     last = deliver[-1] if deliver else None
     truth = log.truth_poses()
     met = encounters(log.truth, robot.footprint)
-    position_error, yaw_error, covered = localization_errors(log)
+    _, position_error, yaw_error, covered = localization_errors(log)
     spans = [span for entry in log.routes for span in entry.value.spans]
     return Summary(
         delivered=last is not None and last.outcome is TaskOutcome.SUCCEEDED,
@@ -114,14 +114,16 @@ def summarise(log: RunLog, site: Site, robot: RobotDescription) -> Summary:
     )
 
 
-def localization_errors(log: RunLog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def localization_errors(
+    log: RunLog,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """
     Hold every estimated pose against the truth interpolated to its stamp.
 
     Returns
     -------
-    position_error : ndarray, shape (T,)
-        [m]
+    stamps_s, position_error : ndarray, shape (T,)
+        [s], [m]
     yaw_error : ndarray, shape (T,)
         Absolute, [rad].
     covered : ndarray of bool, shape (T,)
@@ -130,7 +132,7 @@ def localization_errors(log: RunLog) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """
     truth, estimate = log.truth_poses(), log.estimated_poses()
     if len(truth) < 2 or not len(estimate):
-        return np.empty(0), np.empty(0), np.empty(0, dtype=bool)
+        return np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype=bool)
     inside = (estimate[:, 0] >= truth[0, 0]) & (estimate[:, 0] <= truth[-1, 0])
     estimate = estimate[inside]
     true_pose = np.stack(
@@ -150,7 +152,7 @@ def localization_errors(log: RunLog) -> tuple[np.ndarray, np.ndarray, np.ndarray
         ]
     ).reshape(-1, 3)
     covered = (np.abs(error) <= levels).all(axis=1)
-    return np.hypot(error[:, 0], error[:, 1]), np.abs(error[:, 2]), covered
+    return estimate[:, 0], np.hypot(error[:, 0], error[:, 1]), np.abs(error[:, 2]), covered
 
 
 def contacts(truths: list[GroundTruth], robot: RobotDescription) -> list[Contact]:

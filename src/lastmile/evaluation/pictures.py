@@ -94,14 +94,13 @@ def draw_clearance(log: RunLog, robot: RobotDescription) -> Figure:
 def draw_localization(log: RunLog) -> Figure:
     """Draw the error of the pose estimate against the truth, and its protection level."""
     figure, axes = plt.subplots(figsize=(11, 2.6), layout="constrained")
-    position, yaw, _ = localization_errors(log)
-    truth = log.truth_poses()
-    stamps = log.estimated_poses()[:, 0]
-    inside = (stamps >= truth[0, 0]) & (stamps <= truth[-1, 0])
-    levels = np.array([np.hypot(p.protection_along_m, p.protection_lateral_m) for p in log.poses])
-    axes.plot(stamps[inside], position, color="#3060a0", lw=1, label="position error [m]")
-    axes.plot(stamps[inside], levels[inside], color="#a0a0a0", lw=0.8, label="protection level [m]")
-    axes.plot(stamps[inside], np.degrees(yaw) / 10, color="#e08020", lw=0.8, label="yaw [10 deg]")
+    stamps, position, yaw, _ = localization_errors(log)
+    levels = [np.hypot(p.protection_along_m, p.protection_lateral_m) for p in log.poses]
+    axes.plot(stamps, position, color="#3060a0", lw=1, label="position error [m]")
+    axes.plot(
+        log.estimated_poses()[:, 0], levels, color="#a0a0a0", lw=0.8, label="protection level [m]"
+    )
+    axes.plot(stamps, np.degrees(yaw) / 10, color="#e08020", lw=0.8, label="yaw error [10 deg]")
     axes.set(xlabel="time [s]", ylim=(0, max(1.0, 1.2 * float(position.max(initial=0.0)))))
     axes.legend(loc="upper right", fontsize=8)
     return figure

@@ -11,10 +11,11 @@ from typing import Any
 
 import jinja2
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
 from lastmile.evaluation import pictures
-from lastmile.evaluation.metrics import Summary, summarise
+from lastmile.evaluation.metrics import Summary, localization_errors, summarise
 from lastmile.evaluation.run_log import Entry, RunLog
 from lastmile.maps.site import Site
 from lastmile.vehicle.description import RobotDescription
@@ -28,7 +29,7 @@ def write_report(
     about: Mapping[str, Any],
 ) -> Summary:
     """
-    Write `report.html` and `summary.json` into a run's folder.
+    Write `report.html`, `summary.json` and `localization.csv` into a run's folder.
 
     Parameters
     ----------
@@ -50,6 +51,7 @@ def write_report(
     summary = summarise(log, site, robot)
     figures = {"about": dict(about), **summary.to_json()}
     (run_dir / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    _write_errors(log, run_dir / "localization.csv")
     page = _template().render(
         about=about,
         summary=summary,
@@ -63,6 +65,15 @@ def write_report(
     )
     (run_dir / "report.html").write_text(page, encoding="utf-8")
     return summary
+
+
+def _write_errors(log: RunLog, path: Path) -> None:
+    """Write the error of the pose once a second, for campaigns to pool."""
+    stamps, position, yaw, covered = localization_errors(log)
+    _, first = np.unique(np.floor(stamps), return_index=True)
+    table = np.column_stack([stamps, position, np.degrees(yaw), covered])[first]
+    header = "stamp_s,position_error_m,yaw_error_deg,protection_covers"
+    np.savetxt(path, table, delimiter=",", header=header, comments="", fmt="%.6g")
 
 
 def _pictures(log: RunLog, site: Site, robot: RobotDescription) -> dict[str, str]:

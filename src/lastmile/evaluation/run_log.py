@@ -24,6 +24,20 @@ from lastmile.types import (
     Trajectory,
 )
 
+KEPT_TOPICS = (
+    "ground_truth",
+    "localization/status",
+    "cmd_vel",
+    "plan",
+    "route",
+    "safety_state",
+    "mission/state",
+    "custody",
+    "planner/status",
+    "bay/state",
+)
+"""Topics that a log is made of, besides the results of tasks and /diagnostics."""
+
 PLAN_SPACING_S = 1.0
 """Plans are kept at most this often; they are for the picture."""
 
@@ -60,6 +74,7 @@ class RunLog:
     diagnostics: dict[str, list[Entry]] = field(default_factory=dict)
     """Lines of /diagnostics by the name of what is watched."""
     _pending_sensed_s: float = float("nan")
+    _pending_since_s: float = 0.0
 
     def observe(self, stamp_s: float, publisher: str, topic: str, value: Any) -> None:
         """Keep a published value if it is needed to judge the run."""
@@ -104,12 +119,13 @@ class RunLog:
 
     def _add_command(self, stamp_s: float, command: Command) -> None:
         self.commands.append(command)
-        if np.isfinite(self._pending_sensed_s):
+        # A command decided before the plan was published does not rest on it.
+        if command.stamp_s >= self._pending_since_s and np.isfinite(self._pending_sensed_s):
             self.latencies_s.append(stamp_s - self._pending_sensed_s)
             self._pending_sensed_s = float("nan")
 
     def _add_plan(self, stamp_s: float, publisher: str, plan: Trajectory) -> None:
-        self._pending_sensed_s = plan.sensed_stamp_s
+        self._pending_sensed_s, self._pending_since_s = plan.sensed_stamp_s, stamp_s
         due = not self.plans_map or stamp_s - self.plans_map[-1].stamp_s >= PLAN_SPACING_S
         if due and self.poses:
             path_map = se2.transform(self.poses[-1].pose_map_odom, plan.poses[:, :2])

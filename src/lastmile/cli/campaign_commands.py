@@ -1,0 +1,112 @@
+"""`lastmile campaign`: many deliveries, and the figures that scorecards read."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from lastmile.errors import UserError
+from lastmile.evaluation.campaign import read_runs, sum_up
+from lastmile.evaluation.scorecard import show_figure, write_campaign
+from lastmile.maps.site import Site
+from lastmile.planning.route_planner import RouteError, RoutePlanner
+from lastmile.simulation.setting import find_scenario, named_site
+from lastmile.types import EdgeKind
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+RESULTS = Path("docs/scorecard/campaigns")
+
+
+@app.command()
+def lockstep(
+    scenario: Annotated[str, typer.Option(help="Scenario of every run.")] = "city",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of runs, seeds 1 to this.")] = 40,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 2,
+    length_min_m: Annotated[float, typer.Option(help="Shortest route [m].")] = 300.0,
+    output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/lockstep"),
+    map_dir: Annotated[
+        Path | None, typer.Option("--map", help="Site bundle in place of the scenario's.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "lockstep.json",
+) -> None:
+    """
+    Run deliveries in lockstep, one seed each, over the routes of a site.
+
+    Runs that already ended in the output folder are kept: a campaign that was stopped goes on.
+    """
+    from lastmile.simulation.scenario import read_scenario
+
+    site = named_site(read_scenario(find_scenario(scenario)).site)
+    routes = long_routes(site, length_min_m)
+    output.mkdir(parents=True, exist_ok=True)
+    commands = {}
+    for seed in range(1, seeds + 1):
+        start, goal = routes[(seed - 1) % len(routes)]
+        run_dir = output / f"seed-{seed:03d}"
+        if (run_dir / "summary.json").exists():
+            continue
+        commands[run_dir] = ["simulate", scenario, "--seed", str(seed), "--start", start]
+        commands[run_dir] += ["--goal", goal, "--output", str(run_dir)]
+        commands[run_dir] += ["--map", str(map_dir)] if map_dir else []
+    _run_all(commands, jobs)
+    figures = sum_up(read_runs(output))
+    write_campaign(results, {"scenario": scenario, "seeds": seeds, **figures})
+    for name, figure in figures.items():
+        typer.echo(f"{name}: {figure if isinstance(figure, dict) else show_figure(figure)}")
+    typer.echo(f"figures: {results}")
+
+
+def long_routes(site: Site, length_min_m: float) -> list[tuple[str, str]]:
+    """
+    List the pairs of lockers whose route is long enough and has a crossing.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+
+    """
+    planner = RoutePlanner(site)
+    pairs = []
+    for start, goal in itertools.permutations([locker.id for locker in site.lockers], 2):
+        try:
+            spans = planner.plan(start, goal).spans
+        except RouteError:
+            continue
+        crosses = any(span.kind is EdgeKind.CROSSING for span in spans)
+        if crosses and spans[-1].end_m >= length_min_m:
+            pairs.append((start, goal))
+    if not pairs:
+        raise UserError(f"site {site.name} has no route of {length_min_m:g} m with a crossing")
+    return pairs
+
+
+def _run_all(commands: dict[Path, list[str]], jobs: int) -> None:
+    """Run commands of this program beside each other; a run's words go into its own log."""
+    with Progress() as progress, ThreadPoolExecutor(jobs) as pool:
+        bar = progress.add_task("runs", total=len(commands))
+        waiting = {pool.submit(_run, run_dir, command) for run_dir, command in commands.items()}
+        for done in as_completed(waiting):
+            progress.console.print(done.result())
+            progress.advance(bar)
+
+
+def _run(run_dir: Path, command: list[str]) -> str:
+    log = run_dir.with_suffix(".log")
+    with log.open("w", encoding="utf-8") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "lastmile", *command],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    lines = log.read_text(encoding="utf-8").splitlines()
+    said = next((line for line in reversed(lines) if not line.startswith("report:")), "")
+    return f"{run_dir.name}: exit {done.returncode}: {said}"
