@@ -51,13 +51,8 @@ class Camera:
     def take(
         self, stamp_s: float, T_map_base: np.ndarray, doors_open: dict[str, bool]
     ) -> CameraImage | None:
-        """Take an image if a locker is near."""
-        position = T_map_base[:2, 3]
-        near = [
-            locker
-            for locker in self._lockers
-            if np.hypot(*(locker.pose_map_port[:2] - position)) < self.config.locker_range_m
-        ]
+        """Take an image if a locker is near and ahead."""
+        near = [locker for locker in self._lockers if self._concerns(locker, T_map_base)]
         if not near:
             return None
         shape = (self.config.height_px, self.config.width_px)
@@ -68,6 +63,12 @@ class Camera:
         if self.config.blur_sigma_px > 0.0:
             pixels = cv2.GaussianBlur(pixels, (0, 0), self.config.blur_sigma_px)
         return CameraImage(stamp_s, FRAME, self._add_noise(pixels), self.model)
+
+    def _concerns(self, locker: Locker, T_map_base: np.ndarray) -> bool:
+        """Tell whether a locker is near and not behind the robot."""
+        away = locker.pose_map_port[:2] - T_map_base[:2, 3]
+        ahead = float(away @ T_map_base[:2, 0])
+        return bool(ahead > 0.0 and np.hypot(*away) < self.config.locker_range_m)
 
     def _draw(
         self, pixels: np.ndarray, locker: Locker, T_map_camera: np.ndarray, is_open: bool

@@ -83,7 +83,7 @@ class Traffic:
     ) -> None:
         """Move all vehicles by `dt_s`; `people` (P, 2) and the robot are given way to."""
         robot = pose_map_base[:2]
-        if self._tick % 20 == 0:
+        if self._tick % 10 == 0:
             self._refresh(robot)
         self._tick += 1
         if not self.vehicles:
@@ -103,10 +103,13 @@ class Traffic:
             vehicle.pose = _pose(vehicle)
         self.vehicles = [v for v in self.vehicles if v.arc < v.arcs[-1] - 2.0]
 
-    def state(self) -> np.ndarray:
-        """Vehicles (V, 6): id, x, y, yaw, speed, length."""
+    def state(self, since_s: float = 0.0) -> np.ndarray:
+        """Vehicles (V, 6): id, x, y, yaw, speed, length, `since_s` after the last step."""
         rows = [[v.id, *v.pose, v.speed, v.length] for v in self.vehicles]
-        return np.array(rows, dtype=float).reshape(-1, 6)
+        state = np.array(rows, dtype=float).reshape(-1, 6)
+        state[:, 1] += since_s * state[:, 4] * np.cos(state[:, 3])
+        state[:, 2] += since_s * state[:, 4] * np.sin(state[:, 3])
+        return state
 
     def _refresh(self, robot: np.ndarray) -> None:
         """Drop vehicles that are far off; add others."""
@@ -260,10 +263,10 @@ def _follow(vehicle: Vehicle, gap: float, ahead_speed: float) -> float:
 
 def _pose(vehicle: Vehicle) -> np.ndarray:
     half = 0.3 * vehicle.length
-    back, here, front = polyline.sample(
-        vehicle.points, np.array([vehicle.arc - half, vehicle.arc, vehicle.arc + half])
-    )
-    return np.array([*here, np.arctan2(*(front - back)[::-1])])
+    arcs = [vehicle.arc - half, vehicle.arc, vehicle.arc + half]
+    x = np.interp(arcs, vehicle.arcs, vehicle.points[:, 0])
+    y = np.interp(arcs, vehicle.arcs, vehicle.points[:, 1])
+    return np.array([x[1], y[1], np.arctan2(y[2] - y[0], x[2] - x[0])])
 
 
 def _in_front(pose: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

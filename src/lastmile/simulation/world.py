@@ -164,7 +164,8 @@ class World:
         if self._tick % 5 == 0:
             outline = self.contacts.outline(motion.pose_map_base)
             self.people.step(stamp, 5 * TICK_S, motion.pose_map_base, outline)
-            self.traffic.step(stamp, 5 * TICK_S, self.people.positions, motion.pose_map_base)
+        if self._tick % 10 == 0:
+            self.traffic.step(stamp, 10 * TICK_S, self.people.positions, motion.pose_map_base)
         self.transfer.step(stamp, TICK_S, motion.pose_map_base, faults)
         moving = abs(motion.twist_base[0]) > 0.02
         life = self.config.base.endurance_s if moving else self.config.base.endurance_standing_s
@@ -175,6 +176,10 @@ class World:
         since = (self._tick % 5) * TICK_S
         return self.people.positions + since * self.people.velocities
 
+    def _vehicles_now(self) -> np.ndarray:
+        """Vehicles (V, 6), carried on from their last step."""
+        return self.traffic.state((self._tick % 10) * TICK_S)
+
     def _measure(self) -> Clearance:
         motion = self.base.motion
         clearance = self.contacts.measure(
@@ -182,7 +187,7 @@ class World:
             motion.T_map_base,
             self._people_now(),
             self.people.ids,
-            self.traffic.state(),
+            self._vehicles_now(),
         )
         # The locker's face and the bay are made to meet; that press is no bumper hit.
         self._touching = clearance.contact not in ("", "kerb") and not (
@@ -247,9 +252,7 @@ class World:
     def _moving_triangles(self, shift_s: float) -> np.ndarray:
         """Mesh of people, cars and cyclists where they are `shift_s` from now."""
         people = self._people_now() + shift_s * self.people.velocities
-        vehicles = self.traffic.state()
-        vehicles[:, 1] += shift_s * vehicles[:, 4] * np.cos(vehicles[:, 3])
-        vehicles[:, 2] += shift_s * vehicles[:, 4] * np.sin(vehicles[:, 3])
+        vehicles = self.traffic.state((self._tick % 10) * TICK_S + shift_s)
         stamp = self.stamp_s + shift_s
         walking = people_triangles(people, self.people.velocities, self.people.ids, stamp)
         return np.concatenate([walking, vehicle_triangles(vehicles)])
@@ -273,7 +276,7 @@ class World:
             pose_map_base=motion.pose_map_base,
             twist_base=motion.twist_base,
             people=people.astype(float),
-            vehicles=self.traffic.state(),
+            vehicles=self._vehicles_now(),
             clearance_people_m=self.clearance.people_m,
             clearance_m=self.clearance.anything_m,
             contact=self.clearance.contact,
