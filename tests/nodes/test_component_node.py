@@ -72,6 +72,7 @@ def test_node_counts_malformed_messages_names_the_rule_and_lives_on(start, peer)
         ("gain:=fast", "gain: expected float, got 'fast'"),
         ("gian:=1.0", "gian: unknown key"),
         ("host.seed:=-1", "host.seed: -1 is below the least allowed 0"),
+        ("host.site:=:", "Failed to parse ROS arguments"),
     ],
 )
 def test_node_refuses_parameters_that_break_a_rule(start, parameter, rule):

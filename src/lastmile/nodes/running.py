@@ -69,13 +69,13 @@ def run_node(
     """
     stop = StopRequest()
     arguments = sys.argv if arguments is None else arguments
-    foreign = remove_ros_args(arguments)[1:]
-    if foreign:
-        return _complain(name, f"unknown argument {foreign[0]!r}; only --ros-args", BAD_USAGE)
     try:
         ros_environment()
+        foreign = remove_ros_args(arguments)[1:]
+        if foreign:
+            return _complain(name, f"unknown argument {foreign[0]!r}; only --ros-args", BAD_USAGE)
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as error:
+    except (RuntimeError, OSError) as error:
         return _complain(name, str(error), BAD_USAGE)
     try:
         try:
