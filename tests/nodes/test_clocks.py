@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastmile import types
-from lastmile.nodes.clocks import RUN_ON_S, STOPPED_S, SteadyAxis
+from lastmile.nodes.clocks import RUN_ON_S, STOPPED_S, ClockHistory, SteadyAxis
 
 
 def run_clock(axis, start_s, monotonic_s, count, period_s=0.01, rate=1.0):
@@ -104,3 +104,30 @@ def test_axis_never_goes_back_and_keeps_up_with_the_monotonic_clock(moves):
         if not read and wait_s > STOPPED_S:
             assert now >= last + wait_s - STOPPED_S - 1e-6
         last = now
+
+
+def test_history_gives_the_ros_time_of_any_moment():
+    history = ClockHistory(rate=2.0)
+    assert history.at(100.0) == 0.0
+    for tick in range(50):
+        history.add(100.0 + 0.005 * tick, 7.0 + 0.01 * tick)
+    assert history.at(100.1) == pytest.approx(7.2, abs=1e-6)
+    assert history.at(100.1025) == pytest.approx(7.205, abs=1e-6)
+    assert history.at(99.0) == pytest.approx(7.0)
+    # The clock stands still from here on.
+    assert history.at(110.0) == pytest.approx(7.49 + RUN_ON_S)
+
+
+def test_history_never_runs_past_the_next_reading():
+    history = ClockHistory()
+    history.add(100.0, 7.0)
+    history.add(100.03, 7.01)
+    assert history.at(100.02) == pytest.approx(7.01)
+
+
+def test_history_forgets_what_is_long_past():
+    history = ClockHistory()
+    for tick in range(5 * ClockHistory.KEPT):
+        history.add(0.01 * tick, 0.01 * tick)
+    assert history.at(0.01 * 4999) == pytest.approx(49.99)
+    assert history.at(0.0) > 10.0

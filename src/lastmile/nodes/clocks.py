@@ -8,6 +8,7 @@ planner or localization ages on it as it would on a real robot.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from typing import Any
 
@@ -71,6 +72,43 @@ class SteadyAxis:
     def off(self, value: Any) -> Any:
         """Shift the stamps of a value from the axis to the ROS clock."""
         return _shifted(value, -self.offset_s)
+
+
+class ClockHistory:
+    """
+    What `/clock` told in the last seconds, so that any moment of the system's clock has its ROS
+    time.
+
+    Between two readings time runs on at `rate` for at most `RUN_ON_S`, as nodes see it.
+
+    """
+
+    KEPT = 1000
+
+    def __init__(self, rate: float = 1.0) -> None:
+        self._rate = rate
+        self._systems_s: list[float] = []
+        self._clocks_s: list[float] = []
+
+    def add(self, system_s: float, clock_s: float) -> None:
+        """Take a reading that was published at a system time."""
+        if self._systems_s and system_s <= self._systems_s[-1]:
+            return
+        self._systems_s.append(system_s)
+        self._clocks_s.append(clock_s)
+        if len(self._systems_s) > 2 * self.KEPT:
+            del self._systems_s[: self.KEPT], self._clocks_s[: self.KEPT]
+
+    def at(self, system_s: float) -> float:
+        """Tell the ROS time at a system time; that of the oldest reading before it, 0 without."""
+        if not self._systems_s:
+            return 0.0
+        newest = max(bisect.bisect_right(self._systems_s, system_s) - 1, 0)
+        since_s = max(system_s - self._systems_s[newest], 0.0)
+        stamp_s = self._clocks_s[newest] + min(since_s * self._rate, RUN_ON_S)
+        if newest + 1 < len(self._clocks_s):
+            stamp_s = min(stamp_s, self._clocks_s[newest + 1])
+        return stamp_s
 
 
 def _shifted(value: Any, by_s: float) -> Any:

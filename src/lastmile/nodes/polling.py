@@ -55,12 +55,18 @@ class Poller:
 
 def take(subscription: Subscription) -> Iterator[Any]:
     """Yield the messages that came since the last call, oldest first."""
+    for message, _ in take_stamped(subscription):
+        yield message
+
+
+def take_stamped(subscription: Subscription) -> Iterator[tuple[Any, float]]:
+    """Yield the messages that came since the last call with the system time of publication."""
     handle = subscription.handle
     for _ in range(MOST_AT_ONCE):
         taken = handle.take_message(subscription.msg_type, subscription.raw)
         if taken is None:
             return
-        yield taken[0]
+        yield taken[0], taken[1]["source_timestamp"] / 1e9
 
 
 def _never(_: Any) -> None:

@@ -21,11 +21,12 @@ from rosgraph_msgs.msg import Clock
 from lastmile.config import param
 from lastmile.errors import UserError
 from lastmile.nodes._fields import seconds
+from lastmile.nodes.clocks import ClockHistory
 from lastmile.nodes.conversions import CAMERA_INFO_TOPIC
 from lastmile.nodes.diagnostics import StepMeter, diagnostics_message
 from lastmile.nodes.message_types import message_class
 from lastmile.nodes.parameters import read_parameters
-from lastmile.nodes.polling import Poller, drain, take
+from lastmile.nodes.polling import Poller, drain, take_stamped
 from lastmile.nodes.qos import newest_only, profile
 from lastmile.nodes.recording import COMPRESSIONS, Recording
 from lastmile.nodes.running import poll_loop, run_node
@@ -63,7 +64,8 @@ class RecorderConfig:
 class _Track:
     """One recorded topic."""
 
-    topic: str
+    name: str
+    """With its namespace."""
     subscription: Any
     every: int
     count: int = 0
@@ -86,6 +88,7 @@ class RecorderNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._recording: Recording | None = None
         self._tracks: list[_Track] = []
+        self._clock = ClockHistory(self.host.simulation_rate)
         self._stamp_s = 0.0
         self._meter = StepMeter()
         self._active = False
@@ -143,11 +146,12 @@ class RecorderNode(LifecycleNode):
             self._diagnose()
 
     def _read_clock(self) -> None:
-        if not self.simulated:
-            self._stamp_s = time.time()
-            return
-        for message in take(self._clock_input):
-            self._stamp_s = seconds(message.clock)
+        for message, system_s in take_stamped(self._clock_input):
+            self._clock.add(system_s, seconds(message.clock))
+        self._stamp_s = self._ros_time(time.time())
+
+    def _ros_time(self, system_s: float) -> float:
+        return self._clock.at(system_s) if self.simulated else system_s
 
     def _add_track(self, topic: str, message: str, qos: Qos) -> None:
         quality = profile(qos, message)
@@ -160,8 +164,8 @@ class RecorderNode(LifecycleNode):
             every = self.config.camera_every
         elif topic == "cost_map":
             every = self.config.cost_map_every
-        self._tracks.append(_Track(topic, subscription, every))
         full_name = self.resolve_topic_name(topic)
+        self._tracks.append(_Track(full_name, subscription, every))
         text = QOS_YAML.format(
             depth=quality.depth,
             reliability=int(quality.reliability),
@@ -171,11 +175,11 @@ class RecorderNode(LifecycleNode):
 
     def _take_all(self) -> None:
         for track in self._tracks:
-            for data in take(track.subscription):
+            for data, system_s in take_stamped(track.subscription):
                 track.count += 1
                 if self._active and track.every and (track.count - 1) % track.every == 0:
-                    name = self.resolve_topic_name(track.topic)
-                    self._recording.write(name, data, self._stamp_s)
+                    published_s = min(self._ros_time(system_s), self._stamp_s)
+                    self._recording.write(track.name, data, self._stamp_s, published_s)
 
     def _diagnose(self) -> None:
         megabytes = self._recording.bytes_written / 1e6 if self._recording else 0.0

@@ -70,14 +70,13 @@ class Recording:
             metadata={"offered_qos_profiles": qos_yaml},
         )
 
-    def write(self, topic: str, data: bytes, stamp_s: float) -> None:
-        """Add a serialized message that came at `stamp_s`."""
-        time_ns = int(stamp_s * 1e9)
+    def write(self, topic: str, data: bytes, stamp_s: float, published_s: float) -> None:
+        """Add a serialized message that was published at `published_s` and came at `stamp_s`."""
         try:
             self._writer.add_message(
                 channel_id=self._channels[topic],
-                log_time=time_ns,
-                publish_time=time_ns,
+                log_time=int(stamp_s * 1e9),
+                publish_time=int(published_s * 1e9),
                 data=data,
             )
         except OSError as error:
