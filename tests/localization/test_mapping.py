@@ -46,7 +46,7 @@ def test_lidar_map_of_one_drive_makes_the_next_more_exact():
         if mapper:
             mapper.receive("lidar/points", street.cloud(drive.pose, drive.stamp_s, drive._rng))
             mapper.anchor(drive.stamp_s, drive.pose, 0.02, 0.005)
-        return np.concatenate([standing, run(part, drive, 35.0, (1.3, 0.0), mapper)])
+        return np.concatenate([standing, run(part, drive, 22.0, (1.3, 0.0), mapper)])
 
     rough = drive_with(site.occupancy, 1, mapper)
     lidar_map = mapper.build()
