@@ -76,8 +76,7 @@ class SteadyAxis:
 
 class ClockHistory:
     """
-    What `/clock` told in the last seconds, so that any moment of the system's clock has its ROS
-    time.
+    What `/clock` told in the last seconds: gives the ROS time of a moment on the system's clock.
 
     Between two readings time runs on at `rate` for at most `RUN_ON_S`, as nodes see it.
 

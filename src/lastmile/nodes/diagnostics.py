@@ -39,6 +39,22 @@ def diagnostics_message(
     )
 
 
+def diagnostic_values(message: DiagnosticArray) -> list[tuple[str, Diagnostic]]:
+    """Read diagnostics with the node that each comes from; names stay "<node>: <what>"."""
+    return [
+        (
+            status.hardware_id,
+            Diagnostic(
+                status.name,
+                DiagnosticLevel(int.from_bytes(status.level, "little")),
+                status.message,
+                {item.key: item.value for item in status.values},
+            ),
+        )
+        for status in message.status
+    ]
+
+
 class StampWatch:
     """
     Counts lost messages of a regular sensor by the gaps of its stamps.

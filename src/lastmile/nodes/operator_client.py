@@ -21,6 +21,7 @@ from lastmile.nodes.actions import PROBE_S, goal_uuid
 from lastmile.nodes.conversions import reader
 from lastmile.nodes.environment import ros_environment
 from lastmile.nodes.message_types import message_class
+from lastmile.nodes.polling import Poller, take
 from lastmile.nodes.qos import profile_of
 from lastmile.stack.topics import ACTIONS, TOPICS
 from lastmile.types import DeliverGoal, TaskFeedback, TaskOutcome, TaskResult
@@ -47,6 +48,7 @@ class OperatorClient:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node(name, context=self._context, namespace=namespace)
+        self._poller = Poller(self._node)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._type = message_class(ACTIONS["deliver"].message)
@@ -78,6 +80,31 @@ class OperatorClient:
             lambda message: callback(read(message)),
             profile_of(entry),
         )
+
+    def newest(self, topic: str) -> Callable[[], Any]:
+        """
+        Subscribe to a topic of the table for its newest value alone.
+
+        Returns
+        -------
+        callable
+            Gives the newest value, None before the first; nothing is read between its calls.
+
+        """
+        entry = TOPICS[topic]
+        read, kind = reader(entry.value), message_class(entry.message)
+        quality = profile_of(entry)
+        quality.depth = 1
+        subscription = self._poller.subscribe(kind, topic, quality)
+        value = None
+
+        def look() -> Any:
+            nonlocal value
+            for message in take(subscription):
+                value = read(message)
+            return value
+
+        return look
 
     def spin(self, duration_s: float = SPIN_S) -> None:
         """Let callbacks happen for a while."""

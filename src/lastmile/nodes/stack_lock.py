@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -11,6 +13,8 @@ from pathlib import Path
 from lastmile.errors import UserError
 
 DISCOVERY_S = 1.0
+# Domains whose ports lie below those that systems hand out by themselves.
+DOMAINS = range(1, 102)
 
 
 class StackLock:
@@ -87,3 +91,27 @@ class StackLock:
             return found
         finally:
             rclpy.shutdown(context=context)
+
+
+def free_domain() -> int:
+    """
+    Find a ROS domain in which nobody on this machine is.
+
+    The first participant of a domain listens on the UDP port 7410 + 250 x domain (DDSI-RTPS 2.2,
+    section 9.6.1.1). The search begins anywhere, so that two who look at once find different ones.
+
+    Raises
+    ------
+    UserError
+        If all are taken.
+
+    """
+    first = random.randrange(len(DOMAINS))
+    for domain in (*DOMAINS[first:], *DOMAINS[:first]):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7410 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    raise UserError("no ROS domain from 1 to 101 is free on this machine")
