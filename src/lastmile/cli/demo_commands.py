@@ -1,0 +1,115 @@
+"""`lastmile demo`: one delivery on ROS 2, watched from order to receipt."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lastmile.cli.report_commands import report_run
+from lastmile.cli.run_folders import new_run_dir
+from lastmile.cli.up_commands import INTERRUPTED
+from lastmile.errors import UserError
+
+app = typer.Typer(add_completion=False)
+
+LOOK_S = 0.25
+
+
+@app.command()
+def demo(
+    scenario: Annotated[
+        str, typer.Option(help="Scenario: a name of sim/scenarios or a file.")
+    ] = "demo",
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything by chance; the scenario's if not given.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.05, max=20.0, help="Simulated seconds per second, at most.")
+    ] = 1.0,
+    limit_s: Annotated[float, typer.Option(min=1.0, help="Most simulated time in seconds.")] = 1800.0,
+    config: Annotated[
+        Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the run; runs/<time> if not given.")
+    ] = None,
+    view: Annotated[bool, typer.Option(help="Show the live view where the terminal can.")] = True,
+) -> None:
+    """
+    Deliver a parcel in simulation on ROS 2 and write the report of it.
+
+    Exit codes: 0 delivered, 1 not delivered, 130 ended by Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        delivered = _deliver(scenario, seed, rate, limit_s, config, output, view)
+    except KeyboardInterrupt:
+        typer.echo("ended by Ctrl-C; `lastmile report` writes the report of what was recorded")
+        raise typer.Exit(INTERRUPTED) from None
+    if not delivered:
+        raise typer.Exit(1)
+
+
+def _deliver(
+    scenario: str,
+    seed: int | None,
+    rate: float,
+    limit_s: float,
+    config: Path | None,
+    output: Path | None,
+    view: bool,
+) -> bool:
+    # Imported here: `lastmile demo --help` need not load ROS.
+    from lastmile.cli.progress_view import progress_view
+    from lastmile.nodes.delivery_run import DeliveryRun, order_of_settings
+    from lastmile.nodes.stack_lock import free_domain
+    from lastmile.nodes.stack_plan import settings_of_scenario
+
+    os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))
+    settings = settings_of_scenario(
+        new_run_dir(output), scenario=scenario, seed=seed, rate=rate, config_dir=config
+    )
+    order = order_of_settings(settings)
+    run_dir = settings.run_dir
+    began = time.monotonic()
+    title = f"{order.parcel_id}: {order.from_locker_id} to {order.to_locker_id}"
+    with progress_view(view, f"{title}, seed {settings.seed}") as show:
+        show.note(f"run folder {run_dir}, ROS domain {os.environ['ROS_DOMAIN_ID']}")
+        with DeliveryRun(settings, order, lambda event: show.event(event)) as run:
+            try:
+                run.begin()
+                show.note(f"all nodes are ready after {time.monotonic() - began:.0f} s")
+                _follow(run, show, limit_s)
+            finally:
+                # From here on the end takes its course; it is over within five seconds.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    typer.echo("writing the report")
+    summary = report_run(run_dir, about_machine() | {"wall_s": round(time.monotonic() - began, 1)})
+    return summary.delivered
+
+
+def _follow(run: Any, show: Any, limit_s: float) -> None:
+    """Show the delivery until it ended, or cancel it at the limit of simulated time."""
+    canceled = False
+    while run.wait(LOOK_S) is None:
+        glance = run.look()
+        show.update(glance)
+        if glance.stamp_s > limit_s and not canceled:
+            canceled = True
+            show.note(f"not delivered within {limit_s:g} s of simulated time; canceling")
+            run.cancel()
+        if glance.stamp_s > limit_s + 60.0:
+            raise UserError(f"no result within {limit_s:g} s of simulated time, nor a cancellation")
+    show.update(run.look())
+
+
+def about_machine() -> dict[str, Any]:
+    """Say on what a run ran."""
+    return {"cores": os.cpu_count(), "python": platform.python_version()}
