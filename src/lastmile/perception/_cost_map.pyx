@@ -270,17 +270,19 @@ def see_through(
     Py_ssize_t skew,
     unsigned char[:, ::1] hits,
     const float[:, ::1] low,
-    float[:, ::1] high,
+    const float[:, ::1] high,
 ):
     """
     Clear cells whose hits lie at heights that rays now pass unhindered.
 
     Beside the robot the ground is out of sight, so that a person who stood there and went would
-    stay in the map for ever. Each ray that passes lowers the range of heights believed occupied.
+    stay in the map for ever. Two rays that pass at heights of the thing, and none that ends at it,
+    clear it: things do not lose their upper part.
     """
     cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, k, n, wide, middle
     cdef double x, y, bx, by, r, z
-    cdef bint passes, any_ray
+    cdef bint passes, any_ray, ends
+    cdef int passing
     with nogil:
         for i in range(hits.shape[0]):
             for j in range(hits.shape[1]):
@@ -296,6 +298,8 @@ def see_through(
                 middle = <Py_ssize_t>((atan2(by, bx) / M_PI + 1.0) * 0.5 * columns)
                 # All columns that touch the cell, and as many more as the turn may be off.
                 wide = <Py_ssize_t>(0.8 * window[6] / r * columns / (2.0 * M_PI)) + 1 + skew
+                passing = 0
+                ends = False
                 for k in range(rows):
                     z = sensor_height + row_slope[k] * r
                     if z < low[i, j] - 0.02 or z > high[i, j] + 0.02:
@@ -309,8 +313,9 @@ def see_through(
                         any_ray = True
                         if label[k, n] != TOO_FAR and points[k, n, 3] < r + beyond:
                             passes = False
-                            break
-                    if passes and any_ray and z < high[i, j]:
-                        high[i, j] = <float>z
-                if high[i, j] < low[i, j] + 0.1:
+                            if points[k, n, 3] > r - beyond:
+                                ends = True
+                    if passes and any_ray:
+                        passing += 1
+                if passing >= 2 and not ends:
                     hits[i, j] = 0
