@@ -81,6 +81,18 @@ def test_a_program_that_keeps_failing_ends_the_group_with_its_last_words(group, 
     assert kinds(tmp_path, "good")[-1] == "ended"
 
 
+def test_words_of_an_earlier_process_are_not_given_as_the_last(group, tmp_path):
+    marker = tmp_path / "second"
+    script = (
+        f"import os, pathlib; m = pathlib.Path({str(marker)!r}); second = m.exists(); m.touch();"
+        "second or exit('the first end'); " + READY + SLEEP
+    )
+    group.start([Program("one", ("-c", script), respawn=True)])
+    assert group.wait_ready(20.0)
+    wait_until(lambda: kinds(tmp_path, "one").count("ready") == 1)
+    assert group.last_words("one") == ""
+
+
 def test_a_program_that_refuses_its_usage_is_not_tried_again(group, tmp_path):
     group.start([Program("bad", ("-c", "import sys; sys.exit(2)"), respawn=True)])
     assert group.wait(20.0)

@@ -72,6 +72,7 @@ class _Child:
     process: subprocess.Popen | None = None
     pipe: int | None = None
     ready: bool = False
+    log_start: int = 0
     restart_at: float | None = None
     restarts: list[float] = field(default_factory=list)
 
@@ -157,9 +158,11 @@ class ProcessGroup:
             os.kill(process.pid, number)
 
     def last_words(self, name: str) -> str:
-        """Give the last line that a program wrote."""
+        """Give the last line that a program wrote since it was started the last time."""
         try:
-            text = self._log_path(name).read_text(encoding="utf-8", errors="replace")
+            with self._log_path(name).open(encoding="utf-8", errors="replace") as file:
+                file.seek(self._children[name].log_start)
+                text = file.read()
         except OSError:
             return ""
         lines = [line for line in text.splitlines() if line.strip()]
@@ -195,9 +198,11 @@ class ProcessGroup:
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         child.pipe, child.ready = reading, False
+        log = self._log_path(child.program.name)
+        child.log_start = log.stat().st_size if log.exists() else 0
         child.process = spawn(
             [sys.executable, *child.program.arguments],
-            self._log_path(child.program.name),
+            log,
             self._environment | {READY_PIPE: str(writing)},
             (writing,),
             child.program.death_signal,
