@@ -1,0 +1,120 @@
+"""What the robot did after one of its processes failed, judged from the log of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lastmile.evaluation.run_log import RunLog
+from lastmile.types import DiagnosticLevel
+
+BRAKING_BEGINS_S = 0.3
+STANDING_MPS = 0.02
+# The speed has fallen by so much below that of the moment of the fault: it brakes. Less may be the
+# planner's own doing.
+SLOWER_MPS = 0.03
+# What follows a fault is looked at for so long; a node that was killed is back after about 5 s.
+AFTERMATH_S = 6.0
+# /diagnostics comes once a second, and says what was wrong in the second before.
+DIAGNOSTICS_S = 2.0
+
+CAUSES: Mapping[str, tuple[str, ...]] = {
+    "localization": ("odometry", "localization/status"),
+    "perception": ("obstacles",),
+    "planner": ("plan",),
+    "command_gate": ("no command",),
+}
+"""Words that begin the cause on /diagnostics when a node that is needed to drive fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A signal sent to a node, at a time of the ROS clock."""
+
+    node: str
+    signal: str
+    stamp_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopVerdict:
+    """
+    How the robot stopped after a fault.
+
+    `allowed_m` is v t + v^2 / 2b with the speed v at the fault, t the time in which braking must
+    begin and b the service braking of the robot.
+    """
+
+    fault: Fault
+    speed_mps: float
+    braking_after_s: float
+    stopped_m: float
+    allowed_m: float
+    cause: str
+    """What /diagnostics named, empty if nothing fitting."""
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether braking began in time, the robot stood in time and the cause was named."""
+        in_time = self.braking_after_s <= BRAKING_BEGINS_S
+        return in_time and self.stopped_m <= self.allowed_m and bool(self.cause)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as plain values."""
+        return asdict(self) | {"holds": self.holds}
+
+
+def judge_stop(log: RunLog, fault: Fault, braking_mps2: float) -> StopVerdict:
+    """
+    Judge by the true motion how the robot stopped after a fault.
+
+    Parameters
+    ----------
+    log : RunLog
+        Of the whole run.
+    fault : Fault
+        What happened.
+    braking_mps2 : float
+        Service braking, positive.
+
+    Raises
+    ------
+    ValueError
+        If the log holds no true motion around the fault.
+
+    """
+    truth = [t for t in log.truth if -0.1 <= t.stamp_s - fault.stamp_s <= AFTERMATH_S]
+    before = [t for t in truth if t.stamp_s <= fault.stamp_s]
+    after = [t for t in truth if t.stamp_s > fault.stamp_s]
+    if not before or not after:
+        raise ValueError(f"the log holds no motion about the fault at {fault.stamp_s:.2f} s")
+    speed = abs(float(before[-1].twist_base[0]))
+    stamps = np.array([t.stamp_s for t in after])
+    speeds = np.abs([t.twist_base[0] for t in after])
+    places = np.array([before[-1].pose_map_base[:2], *(t.pose_map_base[:2] for t in after)])
+    gone = np.hypot(*np.diff(places, axis=0).T).cumsum()
+    slower, standing = speeds < speed - SLOWER_MPS, speeds < STANDING_MPS
+    return StopVerdict(
+        fault,
+        speed,
+        float(stamps[slower.argmax()] - fault.stamp_s) if slower.any() else float("inf"),
+        float(gone[standing.argmax()]) if standing.any() else float("inf"),
+        speed * BRAKING_BEGINS_S + speed**2 / (2.0 * braking_mps2),
+        _named_cause(log, fault),
+    )
+
+
+def _named_cause(log: RunLog, fault: Fault) -> str:
+    """Find the first diagnostic after a fault that names its cause."""
+    words = CAUSES[fault.node]
+    for name, entries in log.diagnostics.items():
+        for entry in entries:
+            soon = 0.0 < entry.stamp_s - fault.stamp_s < AFTERMATH_S + DIAGNOSTICS_S
+            bad = entry.value.level is not DiagnosticLevel.OK
+            message = entry.value.message
+            if soon and bad and any(word in message for word in words):
+                return f"{name}: {message}"
+    return ""

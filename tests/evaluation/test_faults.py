@@ -1,0 +1,57 @@
+"""Stops after faults, judged on motions that are known exactly."""
+
+import numpy as np
+import pytest
+
+from lastmile.evaluation.faults import Fault, judge_stop
+from lastmile.evaluation.run_log import RunLog
+from lastmile.types import Diagnostic, DiagnosticLevel, GroundTruth
+
+SPEED, BRAKING = 1.4, 1.5
+FAULT = Fault("planner", "SIGKILL", 10.0)
+
+
+def stop_log(begins_s, braking=BRAKING, cause="plan: 0.27 s old, limit 0.25 s"):
+    """Drive at constant speed and brake evenly some time after the fault."""
+    log = RunLog()
+    for stamp_s in np.arange(8.0, 20.0, 0.02):
+        braked_s = np.clip(stamp_s - FAULT.stamp_s - begins_s, 0.0, SPEED / braking)
+        speed = SPEED - braking * braked_s
+        x = SPEED * (min(stamp_s, FAULT.stamp_s + begins_s) - 8.0)
+        x += SPEED * braked_s - 0.5 * braking * braked_s**2
+        log.observe(
+            stamp_s,
+            "simulator",
+            "ground_truth",
+            GroundTruth(
+                stamp_s, np.array([x, 0.0, 0.0]), np.array([speed, 0.0]), np.empty((0, 5)),
+                np.empty((0, 6)), np.inf, np.inf, "",
+            ),
+        )  # fmt: skip
+    line = Diagnostic("command_gate: command gate", DiagnosticLevel.WARN, cause)
+    log.observe(11.2, "command_gate", "diagnostics", line)
+    return log
+
+
+def test_stop_in_time_holds_and_its_figures_are_those_of_the_motion():
+    verdict = judge_stop(stop_log(0.2), FAULT, BRAKING)
+    assert verdict.speed_mps == pytest.approx(SPEED)
+    assert verdict.braking_after_s == pytest.approx(0.24, abs=0.021)
+    assert verdict.stopped_m == pytest.approx(0.2 * SPEED + SPEED**2 / 2 / BRAKING, abs=0.01)
+    assert verdict.allowed_m == pytest.approx(0.3 * SPEED + SPEED**2 / 2 / BRAKING)
+    assert verdict.cause.endswith("plan: 0.27 s old, limit 0.25 s")
+    assert verdict.holds
+
+
+@pytest.mark.parametrize(
+    "log",
+    [stop_log(0.35), stop_log(0.2, braking=1.2), stop_log(0.2, cause="bumper"), stop_log(1e6)],
+    ids=["late", "weak", "unnamed", "never"],
+)
+def test_stop_that_is_late_weak_unnamed_or_missing_does_not_hold(log):
+    assert not judge_stop(log, FAULT, BRAKING).holds
+
+
+def test_fault_outside_the_log_is_refused():
+    with pytest.raises(ValueError, match="no motion about the fault at"):
+        judge_stop(stop_log(0.2), Fault("planner", "SIGKILL", 99.0), BRAKING)
