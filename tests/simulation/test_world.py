@@ -112,7 +112,7 @@ def test_component_brings_the_world_up_to_the_stamp():
 def test_component_counts_and_names_bad_commands(topic, value):
     component = make_component()
     component.receive(topic, value)
-    (diagnostic,) = component.diagnose(0.0)
+    diagnostic, _ = component.diagnose(0.0)
     assert diagnostic.values["rejected"] == "1"
     assert topic in diagnostic.message
 

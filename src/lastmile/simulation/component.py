@@ -56,7 +56,16 @@ class SimulatorComponent:
             "contact": self.world.clearance.contact,
             "rejected": str(self._rejected),
         }
-        return [Diagnostic("simulator", level, self._rejection or "running", values)]
+        running = Diagnostic("simulator", level, self._rejection or "running", values)
+        return [running, self._diagnose_base()]
+
+    def _diagnose_base(self) -> Diagnostic:
+        """Tell what the driver of a real base would."""
+        if self.world.base.timed_out:
+            limit_s = self.world.base.config.command_timeout_s
+            text = f"no command for more than {limit_s:g} s, stopped by itself"
+            return Diagnostic("base", DiagnosticLevel.WARN, text)
+        return Diagnostic("base", DiagnosticLevel.OK, "obeys commands")
 
     def close(self) -> None:
         """Nothing is held open."""
