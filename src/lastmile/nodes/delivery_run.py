@@ -134,10 +134,22 @@ class DeliveryRun:
         if self.stack.wait(0.0):
             raise UserError(f"the stack ended: {self.stack.reason}")
         self._client.spin(duration_s)
+        if self._client.lost:
+            # The mission's journal knows the order; a new goal of the same order joins it.
+            self._client.order(self.order)
         self.result = self._client.result
         if self.result is not None:
             self._client.spin(AFTERMATH_S)
         return self.result
+
+    @property
+    def rate(self) -> float:
+        """Simulated seconds per second that are wanted."""
+        return self._settings.rate
+
+    def newest(self, topic: str) -> Callable[[], Any]:
+        """Give a function that reads the newest value of a topic, None before the first."""
+        return self._client.newest(topic)
 
     def cancel(self) -> None:
         """Ask the mission to stop the delivery safely."""

@@ -28,6 +28,7 @@ from lastmile.types import DeliverGoal, TaskFeedback, TaskOutcome, TaskResult
 
 SPIN_S = 0.05
 ANSWER_S = 10.0
+ASK_S = 5.0 * PROBE_S
 
 
 class OperatorClient:
@@ -56,6 +57,9 @@ class OperatorClient:
         self._handle: Any = None
         self._goal: DeliverGoal | None = None
         self._result: TaskResult | None = None
+        self._asked_at = 0.0
+        self.lost = False
+        """The mission was restarted and does not know the goal; ordering again joins it."""
 
     def __enter__(self) -> Self:
         """Be open already."""
@@ -107,8 +111,17 @@ class OperatorClient:
         return look
 
     def spin(self, duration_s: float = SPIN_S) -> None:
-        """Let callbacks happen for a while."""
-        deadline = time.monotonic() + duration_s
+        """
+        Let callbacks happen for a while.
+
+        A mission that was restarted does not know the goal of ROS any more; it is asked again
+        from time to time so that this shows.
+
+        """
+        now = time.monotonic()
+        deadline = now + duration_s
+        if self._handle is not None and self._result is None and now - self._asked_at > ASK_S:
+            self._ask()
         while (left := deadline - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=min(left, SPIN_S))
 
@@ -141,6 +154,7 @@ class OperatorClient:
         if not answer.result().accepted:
             raise UserError(f"the mission refused order {goal.order_id!r}")
         self._handle, self._goal, self._result = answer.result(), goal, None
+        self.lost = False
         self._ask()
 
     def cancel(self) -> None:
@@ -157,9 +171,6 @@ class OperatorClient:
         """
         Spin until the delivery ended.
 
-        A mission that was restarted does not know the goal of ROS any more; it is asked again
-        from time to time so that this shows.
-
         Raises
         ------
         TimeoutError
@@ -167,13 +178,9 @@ class OperatorClient:
 
         """
         deadline = time.monotonic() + timeout_s
-        asked_at = time.monotonic()
         while self._result is None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no result of the delivery within {timeout_s:g} s")
-            if time.monotonic() - asked_at > 5.0 * PROBE_S:
-                asked_at = time.monotonic()
-                self._ask()
             self.spin(SPIN_S)
             meanwhile()
         return self._result
@@ -185,6 +192,7 @@ class OperatorClient:
         rclpy.shutdown(context=self._context)
 
     def _ask(self) -> None:
+        self._asked_at = time.monotonic()
         self._handle.get_result_async().add_done_callback(lambda f: self._take(f.result()))
 
     def _take(self, response: Any) -> None:
@@ -194,6 +202,7 @@ class OperatorClient:
         if result.outcome:
             self._result = convert.result_value(result, self._goal.goal_id)
         else:
+            self.lost = True
             text = "the mission does not know the order any more, it was restarted"
             self._result = TaskResult(self._goal.goal_id, 0.0, TaskOutcome.FAILED, text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import struct
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from mcap.exceptions import McapError
 from mcap.records import Channel, Message, Schema
 from mcap.stream_reader import StreamReader
+from zstandard import ZstdError
 
 from lastmile.errors import UserError
 from lastmile.nodes import conversions
@@ -28,6 +30,11 @@ REORDER_NS = 1_000_000_000
 
 Observed = tuple[float, str, str, Any]
 """Time of publication, publisher, topic and value."""
+
+# What reading a file raises that ends in the middle, or holds a damaged chunk.
+BROKEN = (McapError, struct.error, ZstdError, RuntimeError)
+MAGIC = b"\x89MCAP0\r\n"
+BROKEN_OFF = "recording %s ends in the middle; what is before was read"
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +119,9 @@ def _messages(path: Path, wanted: set[str]) -> Iterator[tuple[Message, str, str]
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
     with file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise UserError(f"recording {path} is not an MCAP file")
+        file.seek(0)
         try:
             for record in StreamReader(file, record_size_limit=size).records:
                 if isinstance(record, Schema):
@@ -120,10 +130,8 @@ def _messages(path: Path, wanted: set[str]) -> Iterator[tuple[Message, str, str]
                     channels[record.id] = (record.topic, schemas[record.schema_id])
                 elif isinstance(record, Message) and record.channel_id in channels:
                     yield record, *channels[record.channel_id]
-        except McapError as error:
-            if not schemas:
-                raise UserError(f"recording {path} is not an MCAP file: {error}") from error
-            _log.warning("recording %s ends in the middle; what is before was read", path)
+        except BROKEN:
+            _log.warning(BROKEN_OFF, path)
 
 
 def _in_order(

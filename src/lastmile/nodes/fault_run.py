@@ -1,0 +1,134 @@
+"""A delivery during which processes are killed and hung, and what came of it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lastmile.errors import UserError
+from lastmile.evaluation.faults import AFTERMATH_S, STANDING_MPS, Fault
+from lastmile.nodes.delivery_run import DeliveryRun
+from lastmile.types import TaskResult
+
+# The robot has settled at its cruising speed before anything happens to it.
+CRUISE_MPS = 1.0
+CRUISE_S = 1.0
+ROOM_M = 8.0
+# A hung node is let go on after so long (of simulated time).
+HANG_S = 4.0
+LOOK_S = 0.02
+PHASE = "drive_to_destination"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One fault to come: a node, a signal, and whether the robot must stop for it."""
+
+    node: str
+    signal: signal.Signals
+    stops: bool = True
+
+
+DRIVING_NODES = ("localization", "perception", "planner", "command_gate")
+FULL = tuple(
+    Plan(node, number) for number in (signal.SIGKILL, signal.SIGSTOP) for node in DRIVING_NODES
+)
+# What is not needed to drive; the robot may go on.
+BESIDES = tuple(Plan(node, signal.SIGKILL, stops=False) for node in ("recorder", "mission"))
+
+
+class FaultRun:
+    """
+    Sends signals to nodes of a delivery while the robot drives.
+
+    Parameters
+    ----------
+    run : DeliveryRun
+        Entered, not begun.
+    plans : sequence of Plan
+        Faults, one after the other, each once the robot drives again.
+    tell : callable
+        Called with a sentence at each step.
+
+    """
+
+    def __init__(
+        self, run: DeliveryRun, plans: Sequence[Plan], tell: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.faults: list[Fault] = []
+        self._run = run
+        self._plans = list(plans)
+        self._tell = tell
+        self._cruising_since_s: float | None = None
+
+    def carry_out(self, limit_s: float) -> TaskResult:
+        """
+        Let the delivery run to its end, with all faults on the way.
+
+        Raises
+        ------
+        UserError
+            If the stack ended, no result came within `limit_s` of simulated time, or the drive was
+            over before all faults had their turn.
+
+        """
+        self._run.begin()
+        truth = self._run.newest("ground_truth")
+        while (result := self._run.wait(LOOK_S)) is None:
+            glance, now = self._run.look(), truth()
+            if glance.stamp_s > limit_s:
+                raise UserError(f"no result of the delivery within {limit_s:g} s")
+            if self._plans and self._is_cruising(glance, now):
+                self._inject(self._plans.pop(0), truth)
+                self._cruising_since_s = None
+        if self._plans:
+            left = ", ".join(plan.node for plan in self._plans)
+            raise UserError(f"the delivery was over before these had their turn: {left}")
+        return result
+
+    def _is_cruising(self, glance: Any, truth: Any) -> bool:
+        """Tell whether the robot has driven at speed for a while and still has some way to go."""
+        steady = (
+            glance.phase == PHASE
+            and truth is not None
+            and truth.twist_base[0] > CRUISE_MPS
+            and glance.remaining_m > ROOM_M
+            and glance.gate == "drive"
+        )
+        if not steady:
+            self._cruising_since_s = None
+            return False
+        if self._cruising_since_s is None:
+            self._cruising_since_s = truth.stamp_s
+        return truth.stamp_s - self._cruising_since_s > CRUISE_S
+
+    def _inject(self, plan: Plan, truth: Callable[[], Any]) -> None:
+        stack = self._run.stack
+        pid = stack.pid(plan.node)
+        fault = Fault(plan.node, plan.signal.name, truth().stamp_s)
+        stack.kill(plan.node, plan.signal)
+        self._tell(f"{fault.stamp_s:.1f} s: {plan.signal.name} to {plan.node}")
+        if plan.stops:
+            self.faults.append(fault)
+            self._wait_for(
+                lambda: abs(truth().twist_base[0]) < STANDING_MPS, fault, "the robot does not stop"
+            )
+        if plan.signal is signal.SIGSTOP:
+            self._wait_for(lambda: truth().stamp_s > fault.stamp_s + HANG_S, fault, "")
+            stack.kill(plan.node, signal.SIGCONT)
+        else:
+            self._wait_for(
+                lambda: stack.pid(plan.node) not in (None, pid), fault, "it is not started again"
+            )
+
+    def _wait_for(self, done: Callable[[], bool], fault: Fault, trouble: str) -> None:
+        """Wait for as long as a fault is judged; a trouble is told, the verdict counts."""
+        deadline = time.monotonic() + 3.0 * AFTERMATH_S / self._run.rate
+        while not done():
+            if time.monotonic() > deadline:
+                self._tell(f"after {fault.signal} to {fault.node}: {trouble}")
+                return
+            self._run.wait(LOOK_S)
