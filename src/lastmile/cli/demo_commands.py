@@ -32,7 +32,9 @@ def demo(
     rate: Annotated[
         float, typer.Option(min=0.05, max=20.0, help="Simulated seconds per second, at most.")
     ] = 1.0,
-    limit_s: Annotated[float, typer.Option(min=1.0, help="Most simulated time in seconds.")] = 1800.0,
+    limit_s: Annotated[
+        float, typer.Option(min=1.0, help="Most simulated time in seconds.")
+    ] = 1800.0,
     config: Annotated[
         Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
     ] = None,
