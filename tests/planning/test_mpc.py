@@ -1,6 +1,7 @@
 """The controller: its kernel against the NumPy twin, and what it promises on small problems."""
 
 import importlib.util
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_more_sqp_steps_never_cost_more():
     for _ in range(20):
         problem, mpc = random_problem(rng), Mpc(CONFIG, 3, ROBOT_DISCS)
         costs = [mpc.solve(problem, np.zeros((12, 2)), sqp_steps=k).cost for k in (1, 2, 5, 10)]
-        assert all(b <= a + 1e-9 for a, b in zip(costs[:-1], costs[1:], strict=True))
+        assert all(b <= a + 1e-9 for a, b in itertools.pairwise(costs))
 
 
 def test_converged_solve_reports_small_residuals():

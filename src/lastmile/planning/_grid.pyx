@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Kernel of the local search; `guide.py` is its only caller and checks all input."""
 
-from libc.math cimport sqrt
+from libc.math cimport fmin, sqrt
 
 import numpy as np
 
@@ -76,3 +76,39 @@ def cheapest_ways(const float[:, ::1] cell_cost, int start, double[::1] cost, in
                         cost[other] = key + step
                         parent[other] = cell
                         _push(keys, items, &size, key + step, other)
+
+
+cdef double _clearance(const float[:, ::1] field, double fx, double fy) noexcept nogil:
+    """Bilinear value at cell coordinates; no clearance outside."""
+    cdef int i, j
+    cdef double a, b
+    if fx < 0.0 or fy < 0.0 or fx >= field.shape[1] - 1 or fy >= field.shape[0] - 1:
+        return 0.0
+    j, i = <int>fx, <int>fy
+    a, b = fx - j, fy - i
+    return ((1 - b) * ((1 - a) * field[i, j] + a * field[i, j + 1])
+            + b * ((1 - a) * field[i + 1, j] + a * field[i + 1, j + 1]))
+
+
+def relax(const float[:, ::1] field, double[:, ::1] cells, double enough, double give, int sweeps):
+    """
+    Pull a chain straight, in cell coordinates (x, y); both ends stay.
+
+    A point moves to the middle of its neighbours if its clearance there is `enough`, or at most
+    `give` less than it was.
+    """
+    cdef int sweep, k, n = cells.shape[0]
+    cdef double x, y, c
+    cdef double[::1] clearance = np.empty(n)
+    with nogil:
+        for k in range(n):
+            clearance[k] = _clearance(field, cells[k, 0], cells[k, 1])
+        for sweep in range(sweeps):
+            k = 1 + sweep % 2
+            while k < n - 1:
+                x = 0.5 * (cells[k - 1, 0] + cells[k + 1, 0])
+                y = 0.5 * (cells[k - 1, 1] + cells[k + 1, 1])
+                c = _clearance(field, x, y)
+                if c >= fmin(enough, clearance[k] - give):
+                    cells[k, 0], cells[k, 1], clearance[k] = x, y, c
+                k += 2

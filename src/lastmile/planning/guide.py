@@ -22,6 +22,7 @@ from lastmile.planning.reference import Stretch
 SPACING_M = 0.2
 ESCAPE_M = 0.7
 SMOOTHING_SWEEPS = 60
+SMOOTHING_GIVE_M = 0.005
 DIRECT_M = 0.4
 GOAL_ZONE_M = 2.0
 
@@ -109,23 +110,11 @@ def smooth(points: np.ndarray, local_map: LocalMap, config: GuideConfig) -> np.n
 
     A point moves only if it keeps the wanted clearance or comes no nearer to anything.
     """
-    points = points.copy()
-    if len(points) < 3:
-        return points
     field = local_map.clearance
-    clearance = field.sample(points, 0.0)
+    cells = np.ascontiguousarray((points - field.origin) / field.resolution_m - 0.5)
     enough = 0.5 * (config.clearance_min_m + config.clearance_wanted_m)
-    for sweep in range(SMOOTHING_SWEEPS):
-        # Odd and even points in turn, so that neighbours do not move against each other.
-        k = np.arange(1 + sweep % 2, len(points) - 1, 2)
-        if len(k) == 0:
-            continue
-        moved = 0.5 * (points[k - 1] + points[k + 1])
-        at_moved = field.sample(moved, 0.0)
-        good = at_moved >= np.minimum(enough, clearance[k] - 0.005)
-        points[k[good]] = moved[good]
-        clearance[k[good]] = at_moved[good]
-    return points
+    _grid.relax(field.distance_m, cells, enough, SMOOTHING_GIVE_M, SMOOTHING_SWEEPS)
+    return (cells + 0.5) * field.resolution_m + field.origin
 
 
 def _nearest_samples(local_map: LocalMap, stretch: Stretch) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,10 @@ from lastmile.geometry.se2 import advance, wrap_angle
 from lastmile.vehicle.description import MotionLimits
 
 
+MOVES = 0.02
+"""Slower motion, in m/s or rad/s, is the controller's trembling about a stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Motion:
     """Poses (T + 1, 3) and twists (T + 1, 2) at steps of `step_s`; the last twist is zero."""
@@ -20,8 +24,8 @@ class Motion:
 
     @property
     def moves(self) -> bool:
-        """Tell whether anything moves at all."""
-        return bool(np.abs(self.twists).max() > 1e-6)
+        """Tell whether anything moves to speak of."""
+        return bool(np.abs(self.twists).max() > MOVES)
 
     def after(self, elapsed_s: float) -> Motion:
         """Cut off what is past after a time; standing at its end when nothing is left."""

@@ -52,8 +52,9 @@ BACK_UP_SPEED_MPS = 0.25
 PREDICTION_S = 6.0
 STANDING_MPS = 0.05
 PROGRESS_M = 0.2
-GOAL_BLOCKED_M = 0.6
-"""A goal that something stands on counts as reached from this far, if no way leads nearer."""
+GOAL_BLOCKED_M = 0.8
+GOAL_BLOCKED_S = 2.0
+"""A goal that something stands on counts as reached from this far, when nothing leads nearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +348,8 @@ class LocalPlanner:
             motion = drive_then_brake(states, stages, step_s, braking, self._limits)
             problem = self._certifier.check(motion, around)
             if not problem:
+                if not motion.moves:
+                    motion = stand(start.pose, step_s)
                 return Plan(motion, True, reason or found)
             found = found or problem
         return self._certify_braking(start, around, found)
@@ -427,7 +430,7 @@ class LocalPlanner:
         d = goal[:2] - start.pose[:2]
         distance_m = float(np.hypot(*d))
         near = self.reference.remaining_m < 1.0 and distance_m < arrival.distance_m
-        near = near or self._as_near_as_possible(goal, distance_m, around.local_map)
+        near = near or self._as_near_as_possible(start, goal, around.local_map)
         if not (near or (self._at_goal and distance_m < self._goal_distance_m + 0.1)):
             self._at_goal = False
             return None
@@ -449,16 +452,12 @@ class LocalPlanner:
             reason = f"arrived {distance_m:.2f} m from the goal, which is blocked"
         return Plan(stand(start.pose, self._config.mpc.step_s), True, reason, arrived=True)
 
-    def _as_near_as_possible(
-        self, goal: np.ndarray, distance_m: float, local_map: LocalMap
-    ) -> bool:
+    def _as_near_as_possible(self, start: Start, goal: np.ndarray, local_map: LocalMap) -> bool:
         """Tell whether something stands on the goal and the robot stands beside it."""
-        if distance_m > GOAL_BLOCKED_M or self.guide is None:
+        distance_m = float(np.hypot(*(goal[:2] - start.pose[:2])))
+        if distance_m > GOAL_BLOCKED_M or self.stuck_s(start.stamp_s) < GOAL_BLOCKED_S:
             return False
-        clearance = float(local_map.clearance.sample(goal[:2], 0.0))
-        end_m = float(np.hypot(*(self.guide.points[-1] - goal[:2])))
-        done = not self.guide.moves_nearer or end_m > distance_m - 0.1
-        return clearance < self._config.guide.clearance_min_m and done
+        return float(local_map.clearance.sample(goal[:2], 0.0)) < self._config.mpc.field_distance_m
 
     def _certify_roll_out(self, start: Start, around: Surroundings, braking: float) -> Plan:
         motion = self._brake(start, braking)

@@ -1,0 +1,223 @@
+"""Closed loops of planner and gate in a flat little world."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lastmile.planning.config import ArrivalConfig, PlannerConfig
+from lastmile.types import (
+    Cell,
+    CrossingSignal,
+    EdgeKind,
+    LocalizationState,
+    ObstacleKind,
+    RouteSpan,
+    SignalPhase,
+    SignalStates,
+    TaskCancel,
+    TaskOutcome,
+)
+
+_spec = importlib.util.spec_from_file_location(
+    "bench_world", Path(__file__).parent / "bench_world.py"
+)
+bench_world = importlib.util.module_from_spec(_spec)
+sys.modules["bench_world"] = bench_world
+_spec.loader.exec_module(bench_world)
+World, Walker, make_route = bench_world.World, bench_world.Walker, bench_world.make_route
+
+
+def sidewalk(length_m=40.0, half_m=1.6, **kwargs):
+    """A facade on the left, a curb on the right."""
+    world = World((length_m + 20.0, 20.0), **kwargs)
+    world.box(-8.0, half_m, length_m + 8.0, half_m + 0.5)
+    world.box(-8.0, -half_m - 0.5, length_m + 8.0, -half_m, Cell.CURB)
+    return world
+
+
+def assert_arrived(world, goal, distance_m=0.12):
+    assert world.result is not None, world.status
+    assert world.result.outcome is TaskOutcome.SUCCEEDED, world.result
+    assert np.hypot(*(world.pose[:2] - goal)) < distance_m
+    assert world.contact == ""
+    assert all(plan.certified for plan in world.plans)
+
+
+def test_robot_arrives_at_the_goal_with_the_heading_wanted():
+    world = sidewalk(15.0)
+    world.drive(make_route([[0, 0], [10, 0]], goal_yaw=np.pi / 2))
+    world.run(30.0)
+    assert_arrived(world, [10.0, 0.0], 0.1)
+    assert abs(world.pose[2] - np.pi / 2) < np.radians(5.0)
+
+
+def test_robot_passes_clutter():
+    rng = np.random.default_rng(0)
+    world = sidewalk(30.0)
+    for x in np.arange(5.0, 28.0, 5.0):
+        y = rng.uniform(-1.6, 1.6)
+        a, b = rng.uniform(0.1, 0.4, 2)
+        world.box(x - a, y - b, x + a, y + b)
+    world.drive(make_route([[0, 0.4], [30, 0.2]]))
+    world.run(60.0)
+    assert_arrived(world, [30.0, 0.2])
+
+
+def test_robot_passes_walking_and_standing_people_with_room():
+    world = sidewalk(25.0, half_m=2.0)
+    for x, y, v in ((9, 0.2, -1.2), (7, -0.9, 0.0), (14, 0.5, -1.0)):
+        world.walkers.append(Walker(np.array([x, y], float), np.array([v, 0.0])))
+    world.drive(make_route([[0, 0], [13, 0]]))
+    world.run(60.0)
+    assert_arrived(world, [13.0, 0.0])
+    assert world.least_people_m > 0.3
+
+
+def test_local_free_space_decides_where_the_route_runs_into_a_wall():
+    world = sidewalk(15.0, half_m=1.2)
+    world.drive(make_route([[0, 1.0], [6, 1.0]]))
+    world.run(60.0)
+    assert world.result is not None
+    assert world.result.outcome is TaskOutcome.SUCCEEDED
+    assert "blocked" in world.result.text
+    assert world.contact == ""
+
+
+def test_blocked_way_fails_after_a_while():
+    config = replace(PlannerConfig(), arrival=replace(ArrivalConfig(), blocked_s=3.0, fail_s=5.0))
+    world = sidewalk(15.0, config=config)
+    world.box(5.0, -2.0, 5.3, 2.0)
+    world.drive(make_route([[0, 0], [12, 0]]))
+    world.run(40.0)
+    assert world.result.outcome is TaskOutcome.FAILED
+    assert "blocked" in world.result.text
+    assert world.contact == ""
+
+
+def crossing_world(signals=None):
+    world = World((40.0, 80.0), origin=np.array([-10.0, -40.0]), signals=signals)
+    spans = (
+        RouteSpan(0.0, 6.0, EdgeKind.SIDEWALK, 2.0, 1.4, "", False, 0, 0.0),
+        RouteSpan(6.0, 13.0, EdgeKind.CROSSING, 3.0, 1.4, "x", signals is not None, 2, 14.0),
+        RouteSpan(13.0, 18.0, EdgeKind.SIDEWALK, 2.0, 1.4, "", False, 0, 0.0),
+    )
+    world.drive(make_route([[0, 0], [18, 0]], spans=spans))
+    return world
+
+
+def signal_feed(green_from_s, remaining_s=30.0):
+    def feed(t):
+        phase = SignalPhase.GREEN if t >= green_from_s else SignalPhase.RED
+        return SignalStates(t, (CrossingSignal("x", phase, remaining_s),))
+
+    return feed
+
+
+def test_robot_waits_at_the_kerb_for_green():
+    world = crossing_world(signal_feed(9.0))
+    world.run(8.5)
+    assert 4.0 < world.pose[0] < 5.7
+    assert abs(world.twist[0]) < 0.05
+    assert "red" in world.status.reason
+    world.run(30.0)
+    assert_arrived(world, [18.0, 0.0])
+
+
+def test_green_that_is_too_short_is_not_used():
+    world = crossing_world(signal_feed(0.0, remaining_s=3.0))
+    world.run(8.0)
+    assert world.pose[0] < 5.7
+    assert "needed" in world.status.reason
+
+
+def test_robot_lets_cars_pass_where_there_is_no_signal():
+    world = crossing_world()
+    outline = np.array([[-0.9, -2.2], [0.9, -2.2], [0.9, 2.2], [-0.9, 2.2]])
+    car = Walker(
+        np.array([9.0, -80.0]), np.array([0.0, 11.0]), kind=ObstacleKind.VEHICLE, outline=outline
+    )
+    world.walkers.append(car)
+    passed_x = []
+    world.run(40.0, until=lambda w: car.position[1] > 0.0 and not passed_x.append(w.pose[0]))
+    assert passed_x[0] < 5.9
+    world.run(40.0)
+    assert_arrived(world, [18.0, 0.0])
+
+
+@pytest.mark.parametrize("topic", ["odometry", "obstacles", "cost_map", "localization/status"])
+def test_silent_input_stops_the_robot_with_its_name(topic):
+    world = sidewalk(20.0)
+    world.drive(make_route([[0, 0], [20, 0]]))
+    world.run(4.0)
+    assert world.twist[0] > 1.0
+    world.silent = {topic}
+    world.run(2.5)
+    assert abs(world.twist[0]) < 0.02
+    assert topic in world.status.reason
+    world.silent = set()
+    world.run(2.0)
+    assert world.twist[0] > 0.5
+
+
+def test_lost_localization_stops_and_degraded_slows():
+    world = sidewalk(20.0)
+    world.drive(make_route([[0, 0], [20, 0]]))
+    world.run(3.0)
+    world.state = LocalizationState.DEGRADED
+    world.run(2.0)
+    assert 0.3 < world.twist[0] < 0.75
+    world.state = LocalizationState.LOST
+    world.run(2.0)
+    assert abs(world.twist[0]) < 0.02
+
+
+def test_jump_of_the_map_pose_is_followed_without_a_jerk():
+    world = sidewalk(20.0)
+    world.drive(make_route([[0, 0], [11, 0]]))
+    world.run(4.0)
+    world.pose_map_odom = np.array([0.3, -0.3, 0.02])
+    world.run(30.0)
+    assert_arrived(world, [11.0, 0.0])
+    accelerations = np.diff(np.array(world.log)[:, 4]) / bench_world.DT_S
+    assert np.abs(accelerations).max() < 3.5
+
+
+def test_cancel_stops_and_ends_the_task():
+    world = sidewalk(20.0)
+    world.drive(make_route([[0, 0], [15, 0]]))
+    world.run(3.0)
+    world.planner.receive("follow_route/cancel", TaskCancel("g"))
+    world.run(3.0)
+    assert world.result.outcome is TaskOutcome.CANCELED
+    for _ in range(25):
+        world.step()
+    assert abs(world.twist[0]) < 0.02
+
+
+def test_person_who_steps_in_front_is_not_hit():
+    world = sidewalk(20.0)
+    walker = Walker(np.array([6.0, -1.2]), np.zeros(2))
+    world.walkers.append(walker)
+    world.drive(make_route([[0, 0], [10, 0]]))
+    world.run(20.0, until=lambda w: w.pose[0] > 4.0)
+    walker.velocity = np.array([0.0, 1.5])
+    world.run(1.0)
+    walker.velocity = np.zeros(2)
+    world.run(30.0)
+    assert world.contact == ""
+    assert world.least_people_m > 0.2
+
+
+def test_bad_route_is_refused_with_the_rule():
+    world = sidewalk(5.0)
+    route = make_route([[0, 0], [5, 0]])
+    bad = route.points.copy()
+    bad[1, 0] = np.nan
+    world.drive(replace(route, points=bad))
+    world.run(0.2)
+    assert world.result.outcome is TaskOutcome.FAILED
+    assert "finite" in world.result.text
