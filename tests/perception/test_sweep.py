@@ -55,6 +55,7 @@ def test_kernel_agrees_with_plain_transform():
     base = points[::-1].astype(float) + T[:3, 3]  # The mount does not turn.
     yaw = -0.7 * offset.astype(float)
     chord = 1.2 * offset.astype(float) * np.sinc(0.5 * yaw / np.pi)
+    base[~np.isfinite(base)] = np.nan
     x = np.cos(yaw) * base[..., 0] - np.sin(yaw) * base[..., 1] + chord * np.cos(yaw / 2)
     y = np.sin(yaw) * base[..., 0] + np.cos(yaw) * base[..., 1] + chord * np.sin(yaw / 2)
     valid = made.label >= sweep.BODY

@@ -176,7 +176,7 @@ class TrackerConfig:
         2.0, "Time a thing is carried without being seen.", unit="s", low=0.1, high=10.0
     )
     coast_tentative_s: float = param(
-        0.35, "The same before it is confirmed.", unit="s", low=0.1, high=5.0
+        0.35, "The same while it was seen a few times only.", unit="s", low=0.1, high=5.0
     )
     switch_probability: float = param(
         0.03, "Probability per scan that a standing thing moves off, or a moving one stands.",

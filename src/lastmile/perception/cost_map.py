@@ -24,6 +24,8 @@ from lastmile.types import Cell, LocalCostMap
 LONG_AGO_S = -1e6
 SEE_THROUGH_M = 6.0
 """Cells up to this distance are cleared by rays that pass where their hits were."""
+LATELY_S = 0.25
+"""Rings skip cells from scan to scan, so that the last scan alone would miss them."""
 BEYOND_M = 0.25
 """A ray passes a cell when it goes on for this much."""
 
@@ -174,12 +176,13 @@ class CostMap:
         )  # fmt: skip
 
     def seen_free(self, points_odom: np.ndarray) -> np.ndarray:
-        """Tell for points (N, 2) in odom whether the last update saw free ground there."""
+        """Tell for points (N, 2) in odom whether free ground was seen there lately."""
         points = np.asarray(points_odom, float).reshape(-1, 2)
         column, row = (np.floor(points / self.config.resolution_m).astype(int) - self._corner).T
         inside = (row >= 0) & (column >= 0) & (row < self._shape[0]) & (column < self._shape[1])
         row, column = row * inside, column * inside
-        return inside & (self._known_s[row, column] == self._now_s) & (self._hits[row, column] == 0)
+        lately = self._known_s[row, column] > self._now_s - np.float32(LATELY_S)
+        return inside & lately & (self._hits[row, column] == 0)
 
     def read(self, stamp_s: float) -> LocalCostMap:
         """Give the map as it is published."""

@@ -37,6 +37,9 @@ STANDS = -8.0
 """Evidence that decides against motion: for tall things that are no lorries (poles, and pieces of
 walls, whose visible part slides along as the robot drives), and for new, long, half-hidden ones."""
 PROVEN_HITS = 6
+"""Fewer detections do not carry a thing through an occlusion."""
+MOVING_HITS = 4
+"""Fewer detections make no velocity."""
 LORRY_MIN_M = 2.4
 NO_COST = 1e6
 
@@ -146,8 +149,10 @@ class Tracker:
         """Tell for all tracks whether they are taken to move."""
         speed = np.hypot(self._state.moving[:, 2], self._state.moving[:, 3])
         variance = 0.5 * (self._state.moving_P[:, 2, 2] + self._state.moving_P[:, 3, 3])
+        hits = np.array([t.hits for t in self.tracks], int)
         return (
-            (self._state.p_moving > self.config.moving_probability)
+            (hits >= MOVING_HITS)
+            & (self._state.p_moving > self.config.moving_probability)
             & (speed > self.config.speed_min_mps)
             & (speed > 2.0 * np.sqrt(variance))
         )
@@ -279,7 +284,8 @@ class Tracker:
         c = self.config
         keep = np.array(
             [
-                self.stamp_s - t.seen_s <= (c.coast_s if t.confirmed else c.coast_tentative_s)
+                self.stamp_s - t.seen_s
+                <= (c.coast_s if t.hits >= PROVEN_HITS else c.coast_tentative_s)
                 and t.visible_misses < VISIBLE_MISSES_MAX
                 for t in self.tracks
             ],
