@@ -1,4 +1,4 @@
-"""Time of one controller solve: 40 stages, two robot discs, eight moving discs, a distance field."""
+"""Time of one controller solve: 40 stages, two robot discs, eight moving discs, a wall."""
 
 import platform
 import time
@@ -48,7 +48,8 @@ def main():
             solved += solution.solved
         ms = 1e3 * np.array(times)
         print(
-            f"{steps:2d} SQP steps: median {np.median(ms):.2f} ms, p99 {np.percentile(ms, 99):.2f}, "
+            f"{steps:2d} SQP steps: median {np.median(ms):.2f} ms, "
+            f"p99 {np.percentile(ms, 99):.2f}, "
             f"worst {ms.max():.2f} (deadline {1e3 * DEADLINE_S:.0f} ms), interior point "
             f"iterations {np.median(iterations):.0f}, solved {solved}/{RUNS}"
         )

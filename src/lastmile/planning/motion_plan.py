@@ -9,7 +9,6 @@ import numpy as np
 from lastmile.geometry.se2 import advance, wrap_angle
 from lastmile.vehicle.description import MotionLimits
 
-
 MOVES = 0.02
 """Slower motion, in m/s or rad/s, is the controller's trembling about a stop."""
 

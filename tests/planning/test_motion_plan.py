@@ -1,0 +1,132 @@
+"""Motions end in a stop where they should; the certificate tells what they would meet."""
+
+import numpy as np
+import pytest
+
+from lastmile.planning.certificate import Certifier, Surroundings
+from lastmile.planning.config import LocalMapConfig
+from lastmile.planning.local_map import LocalMapper
+from lastmile.planning.motion_plan import (
+    Motion,
+    drive_then_brake,
+    reverse_straight,
+    stand,
+    turn_on_spot,
+)
+from lastmile.planning.obstacles import Disc
+from lastmile.types import Cell, LocalCostMap, ObstacleKind
+from lastmile.vehicle.description import MotionLimits
+
+LIMITS = MotionLimits()
+FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
+TIMES_S = np.arange(0.0, 6.01, 0.1)
+
+
+def straight_states(speed=1.4, stages=40):
+    states = np.zeros((stages + 1, 5))
+    states[:, 0] = speed * 0.1 * np.arange(stages + 1)
+    states[:, 3] = speed
+    return states
+
+
+def make_map(blocks=(), unknown=(), size=100):
+    """Ten metres of free ground about the origin with boxes (x0, y0, x1, y1)."""
+    cells = np.zeros((size, size), np.int8)
+    for boxes, value in ((unknown, Cell.UNKNOWN), (blocks, Cell.OCCUPIED)):
+        for x0, y0, x1, y1 in boxes:
+            i0, i1 = round((y0 + 5) * 10), round((y1 + 5) * 10)
+            j0, j1 = round((x0 + 5) * 10), round((x1 + 5) * 10)
+            cells[i0:i1, j0:j1] = value
+    cost_map = LocalCostMap(0.0, np.array([-5.0, -5.0]), 0.1, cells)
+    return LocalMapper(LocalMapConfig(), FOOTPRINT).update(cost_map, (), np.zeros(3))
+
+
+def certifier():
+    return Certifier(FOOTPRINT, 0.03, 0.32, (-0.175, 0.175), 0.326)
+
+
+@pytest.mark.parametrize("stages", [0, 3, 8])
+def test_braking_tail_takes_the_distance_of_physics(stages):
+    motion = drive_then_brake(straight_states(), stages, 0.1, 1.5, LIMITS)
+    expected = 1.4 * 0.1 * stages + 1.4**2 / (2 * 1.5)
+    assert motion.poses[-1, 0] == pytest.approx(expected, abs=0.02)
+    assert np.abs(motion.twists[-1]).max() == 0.0
+
+
+@pytest.mark.parametrize("angle", [0.06, 0.5, -1.2, np.pi, -3.0])
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_turn_ends_at_its_angle(angle, rate):
+    motion = turn_on_spot(np.zeros(3), np.sign(angle) * rate, angle, 0.1, 0.8, 1.5)
+    swept = 0.1 * 0.5 * (motion.twists[1:, 1] + motion.twists[:-1, 1]).sum()
+    # From a rate that cannot stop within a small angle the turn overshoots a little.
+    assert swept == pytest.approx(angle, abs=0.06)
+    assert np.abs(motion.twists[-1]).max() == 0.0
+    assert np.abs(motion.twists[:, 1]).max() < 1.1
+
+
+def test_reverse_backs_up_by_its_length():
+    motion = reverse_straight(np.zeros(3), 0.25, 0.6, 0.1, LIMITS)
+    assert motion.poses[-1, 0] == pytest.approx(-0.6, abs=0.06)
+    assert motion.twists[:, 0].min() >= -0.25 - 1e-9
+
+
+def test_rest_of_a_motion_goes_on_where_it_was():
+    motion = drive_then_brake(straight_states(), 5, 0.1, 1.5, LIMITS)
+    rest = motion.after(0.33)
+    assert rest.poses[0, 0] == pytest.approx(0.33 * 1.4, abs=1e-6)
+    assert rest.poses[-1] == pytest.approx(motion.poses[-1])
+    assert not motion.after(99.0).moves
+
+
+def test_free_ground_is_certified():
+    around = Surroundings(make_map(), [], TIMES_S)
+    motion = drive_then_brake(straight_states(), 8, 0.1, 1.5, LIMITS)
+    assert certifier().check(motion, around) == ""
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "reason"),
+    [
+        ({"blocks": [(2.0, -0.1, 2.2, 0.1)]}, "blocked"),
+        ({"blocks": [(1.0, 0.28, 1.1, 0.4)]}, "blocked"),
+        ({"unknown": [(1.8, -2.0, 4.0, 2.0)]}, "not seen"),
+    ],
+)
+def test_what_lies_within_the_stopping_distance_refuses_the_certificate(kwargs, reason):
+    around = Surroundings(make_map(**kwargs), [], TIMES_S)
+    motion = drive_then_brake(straight_states(), 8, 0.1, 1.5, LIMITS)
+    assert reason in certifier().check(motion, around)
+
+
+def test_small_unseen_gaps_are_free():
+    around = Surroundings(make_map(unknown=[(1.0, -0.1, 1.2, 0.1)]), [], TIMES_S)
+    motion = drive_then_brake(straight_states(), 8, 0.1, 1.5, LIMITS)
+    assert certifier().check(motion, around) == ""
+
+
+def crossing_disc(cross_s):
+    """A person who walks across the way at x = 1.2 m at a time."""
+    centres = np.stack([np.full_like(TIMES_S, 1.2), 1.2 * (TIMES_S - cross_s)], axis=-1)
+    return Disc(7, ObstacleKind.PERSON, 0.25, centres, np.zeros_like(TIMES_S), True)
+
+
+def test_predicted_person_refuses_the_certificate_only_while_the_robot_moves():
+    motion = drive_then_brake(straight_states(), 3, 0.1, 1.5, LIMITS)
+    meets = Surroundings(make_map(), [crossing_disc(0.8)], TIMES_S)
+    later = Surroundings(make_map(), [crossing_disc(5.0)], TIMES_S)
+    assert "person 7" in certifier().check(motion, meets)
+    assert certifier().check(motion, later) == ""
+
+
+def test_robot_that_stands_against_something_may_leave_slowly():
+    local_map = make_map(blocks=[(0.36, -1.0, 0.6, 1.0)])
+    around = Surroundings(local_map, [], TIMES_S)
+    back = reverse_straight(np.zeros(3), 0.25, 0.5, 0.1, LIMITS)
+    ahead = Motion(0.1, back.poses * [-1, 1, 1], -back.twists)
+    assert certifier().check(back, around) == ""
+    assert "blocked" in certifier().check(ahead, around)
+
+
+def test_standing_is_always_certified():
+    around = Surroundings(make_map(blocks=[(-1, -1, 1, 1)]), [], TIMES_S)
+    assert certifier().check(stand(np.zeros(3), 0.1), around) == ""
