@@ -28,7 +28,7 @@ def report(
 def report_run(run_dir: Path, besides: Mapping[str, Any]) -> Summary:
     """Write the report of a run and say what is in it."""
     # Imported here: what only looks at the command line need not load ROS.
-    from lastmile.nodes.delivery_run import read_about, read_log
+    from lastmile.nodes.delivery_run import read_about, read_events, read_log
     from lastmile.nodes.surroundings import ROBOT, read_named_site
     from lastmile.share import find_share
     from lastmile.vehicle.description import read_robot
@@ -46,8 +46,8 @@ def report_run(run_dir: Path, besides: Mapping[str, Any]) -> Summary:
         "rate": made_of["rate"],
         **besides,
     }
-    robot = read_robot(find_share(ROBOT))
-    summary = write_report(log, read_named_site(made_of["site"]), robot, run_dir, about)
+    robot, site = read_robot(find_share(ROBOT)), read_named_site(made_of["site"])
+    summary = write_report(log, site, robot, run_dir, about, read_events(run_dir))
     _tell(summary, run_dir)
     return summary
 

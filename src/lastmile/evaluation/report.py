@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,13 @@ from matplotlib.figure import Figure
 
 from lastmile.evaluation import pictures
 from lastmile.evaluation.metrics import Summary, localization_errors, summarise
-from lastmile.evaluation.run_log import Entry, RunLog
+from lastmile.evaluation.node_figures import complaints, node_figures
+from lastmile.evaluation.run_log import RunLog
 from lastmile.maps.site import Site
 from lastmile.vehicle.description import RobotDescription
+
+EVENTS = ("died", "restarted", "given up", "stopping")
+"""Of what happens to processes, this is worth a line."""
 
 
 def write_report(
@@ -27,6 +31,7 @@ def write_report(
     robot: RobotDescription,
     run_dir: Path,
     about: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]] = (),
 ) -> Summary:
     """
     Write `report.html`, `summary.json` and `localization.csv` into a run's folder.
@@ -41,6 +46,8 @@ def write_report(
         Folder of the run; must exist.
     about : mapping
         What to say at the top of the page: scenario, seed, version, machine.
+    events : sequence of mapping
+        What happened to the processes: `time`, `kind`, `program`, `text`.
 
     Returns
     -------
@@ -61,7 +68,9 @@ def write_report(
         custody=log.custody,
         safety=log.safety,
         planner=log.planner,
-        nodes=_node_table(log.diagnostics),
+        nodes=node_figures(log.diagnostics),
+        complaints=complaints(log.diagnostics),
+        events=[event for event in events if event["kind"] in EVENTS],
     )
     (run_dir / "report.html").write_text(page, encoding="utf-8")
     return summary
@@ -120,15 +129,6 @@ def _headline(summary: Summary) -> list[tuple[str, str]]:
             f"median {1e3 * latency.median:.0f} ms, 99 % {1e3 * latency.p99:.0f} ms",
         ),
     ]
-
-
-def _node_table(diagnostics: Mapping[str, list[Entry]]) -> list[dict[str, str]]:
-    """Give the last diagnostic line of each node that tells of its running."""
-    rows = []
-    for name, entries in sorted(diagnostics.items()):
-        last = entries[-1].value
-        rows.append({"name": name, "message": last.message, **last.values})
-    return rows
 
 
 def _template() -> jinja2.Template:

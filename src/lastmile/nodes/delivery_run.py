@@ -233,6 +233,18 @@ def read_about(run_dir: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not JSON: {error}") from error
 
 
+def read_events(run_dir: Path) -> list[dict[str, Any]]:
+    """Read what happened to the processes of a run; a line that is cut off ends it."""
+    events = []
+    path = run_dir / "events.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            break
+    return events
+
+
 def read_log(run_dir: Path) -> RunLog:
     """Read the recording of a run, and the result that its operator got, into a log."""
     about, log = read_about(run_dir), RunLog()

@@ -1,0 +1,90 @@
+"""What the nodes told of themselves on /diagnostics in the course of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile.evaluation.run_log import Entry
+from lastmile.types import DiagnosticLevel
+
+TIMING = ": timing"
+# What nodes say while the stack comes up is no complaint.
+STARTUP = ("not configured", "waits for /clock")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFigures:
+    """How one node ran: its steps, and what it cost."""
+
+    name: str
+    steps_per_s: float
+    step_median_ms: float
+    step_p99_ms: float
+    step_max_ms: float
+    cpu_s: float
+    cpu_ratio: float
+    """CPU seconds per second of the ROS clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A diagnostic that was not all right: how often, since when, and what it said first."""
+
+    name: str
+    count: int
+    first_s: float
+    last_s: float
+    message: str
+
+
+def node_figures(diagnostics: Mapping[str, Sequence[Entry]]) -> list[NodeFigures]:
+    """Sum up the timing lines of all nodes, the most expensive first."""
+    figures = [
+        _sum_up(name.removesuffix(TIMING), entries)
+        for name, entries in diagnostics.items()
+        if name.endswith(TIMING) and len(entries) > 1
+    ]
+    return sorted(figures, key=lambda f: -f.cpu_s)
+
+
+def _sum_up(name: str, entries: Sequence[Entry]) -> NodeFigures:
+    steps, medians, p99s, worst, cpu = (
+        np.array([float(entry.value.values[key]) for entry in entries])
+        for key in ("steps_per_s", "step_median_ms", "step_p99_ms", "step_max_ms", "cpu_s")
+    )
+    # A process that was started again counts from zero again.
+    spent = np.diff(cpu)
+    cpu_s = float(np.where(spent < 0.0, cpu[1:], spent).sum())
+    span_s = max(entries[-1].stamp_s - entries[0].stamp_s, 1e-3)
+    per_s = float(np.median(steps))
+    # Of n steps in a second, the slowest is below the 99th percentile of steps with 0.99^n.
+    level = 0.99 ** max(per_s, 1.0)
+    return NodeFigures(
+        name,
+        per_s,
+        float(np.median(medians)),
+        float(np.quantile(p99s, level)),
+        float(worst.max()),
+        cpu_s,
+        cpu_s / span_s,
+    )
+
+
+def complaints(diagnostics: Mapping[str, Sequence[Entry]]) -> list[Complaint]:
+    """List what was not all right, in the order in which it began."""
+    found = []
+    for name, entries in diagnostics.items():
+        bad = [
+            entry
+            for entry in entries
+            if entry.value.level is not DiagnosticLevel.OK
+            and not entry.value.message.startswith(STARTUP)
+        ]
+        if bad:
+            first, last = bad[0], bad[-1]
+            message = first.value.message
+            found.append(Complaint(name, len(bad), first.stamp_s, last.stamp_s, message))
+    return sorted(found, key=lambda c: c.first_s)
