@@ -10,11 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.patheffects import withStroke
 
 from lastmile.evaluation.encounters import is_moving, person_distances
 from lastmile.evaluation.metrics import localization_errors
 from lastmile.evaluation.run_log import RunLog
-from lastmile.maps.site import Site
+from lastmile.maps.site import Locker, Site
 from lastmile.types import EdgeKind, SafetyLevel
 from lastmile.vehicle.description import RobotDescription
 
@@ -31,31 +32,37 @@ COLOURS = {
 def draw_map(log: RunLog, site: Site, robot: RobotDescription) -> Figure:
     """Draw the site around the drive, planned and driven path, encounters and contacts."""
     truth = log.truth_poses()
-    figure, axes = plt.subplots(figsize=(11, 8), layout="constrained")
     low = truth[:, 1:3].min(axis=0) - MARGIN_M
     high = truth[:, 1:3].max(axis=0) + MARGIN_M
+    width, height = high - low
+    # Wide enough for the scale at the side, high enough for the map and no more.
+    figure, axes = plt.subplots(
+        figsize=(11, float(np.clip(9.5 * height / width + 0.6, 3.5, 11))), layout="constrained"
+    )
     _draw_site(axes, site)
     for entry in log.routes:
-        axes.plot(*entry.value.points.T, color="#3060a0", lw=4, alpha=0.3, label="route")
+        axes.plot(*entry.value.points.T, color="#3060a0", lw=5, alpha=0.25, label="route")
     for entry in log.plans_map:
-        axes.plot(*entry.value.T, color="#e08020", lw=0.8, alpha=0.6, label="planned")
-    axes.plot(truth[:, 1], truth[:, 2], color="#106030", lw=1.4, label="driven (truth)")
+        axes.plot(*entry.value.T, color="#e08020", lw=2.5, alpha=0.4, label="planned, each second")
+    axes.plot(truth[:, 1], truth[:, 2], color="#106030", lw=1.2, label="driven (truth)")
+    axes.plot(*truth[0, 1:3], "o", color="#106030", ms=6, label="start")
     _draw_encounters(axes, log, robot)
     for locker in site.lockers:
         if (low < locker.pose_map_port[:2]).all() and (locker.pose_map_port[:2] < high).all():
-            axes.plot(*locker.pose_map_port[:2], "s", color="#702090", ms=7)
-            axes.annotate(
-                locker.name,
-                locker.pose_map_port[:2],
-                xytext=(6, 6),
-                textcoords="offset points",
-                fontsize=9,
-                color="#702090",
-            )
+            _draw_locker(axes, locker)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="east [m]", ylabel="north [m]")
     axes.set_aspect("equal")
     _legend_once(axes)
     return figure
+
+
+def _draw_locker(axes: plt.Axes, locker: Locker) -> None:
+    place = locker.pose_map_port[:2]
+    axes.plot(*place, "s", color="#702090", ms=7, zorder=5)
+    text = axes.annotate(
+        locker.name, place, xytext=(7, 7), textcoords="offset points", fontsize=9, zorder=5
+    )
+    text.set(color="#702090", path_effects=[withStroke(linewidth=2.5, foreground="white")])
 
 
 def draw_speed(log: RunLog) -> Figure:
@@ -101,7 +108,9 @@ def draw_localization(log: RunLog) -> Figure:
         log.estimated_poses()[:, 0], levels, color="#a0a0a0", lw=0.8, label="protection level [m]"
     )
     axes.plot(stamps, np.degrees(yaw) / 10, color="#e08020", lw=0.8, label="yaw error [10 deg]")
-    axes.set(xlabel="time [s]", ylim=(0, max(1.0, 1.2 * float(position.max(initial=0.0)))))
+    # The search at the start is off by metres; what is of interest comes after it.
+    usual = float(np.quantile(position, 0.98)) if len(position) else 0.0
+    axes.set(xlabel="time [s]", ylim=(0, max(1.0, 1.5 * usual)))
     axes.legend(loc="upper right", fontsize=8)
     return figure
 
