@@ -36,6 +36,7 @@ HIDDEN_SMALL = -0.5
 STANDS = -8.0
 """Evidence that decides against motion: for tall things that are no lorries (poles, and pieces of
 walls, whose visible part slides along as the robot drives), and for new, long, half-hidden ones."""
+SLIT_SPEED_MPS = 1.0
 PROVEN_HITS = 6
 """Fewer detections do not carry a thing through an occlusion."""
 MOVING_HITS = 4
@@ -259,6 +260,11 @@ class Tracker:
             np.isnan(fresh), 0.0, self.config.fresh_weight * (fresh - FRESH_STANDING)
         )
         evidence = np.where(hidden & ~long, np.minimum(evidence, HIDDEN_SMALL), evidence)
+        # Through the slit between two walkers a wall looks like a walker, on ground that was never
+        # free; a thing so fast would by now stand beside the cells that it was entered in.
+        speed = np.hypot(self._state.moving[rows, 2], self._state.moving[rows, 3])
+        slit = hidden & (fresh < FRESH_LONG) & (speed > SLIT_SPEED_MPS)
+        evidence = np.where(slit, STANDS, evidence)
         # A long thing that moves covers some new ground with its front. A wall between the shadows
         # of people, or coming out from behind a corner, seems to move and covers none; worse, what
         # moves is not entered in the cost map, so that the wall would vanish from it.
