@@ -58,9 +58,10 @@ class LockstepDelivery:
         self.order = order_of(setting.scenario, setting.site)
         self.result: TaskResult | None = None
         seeds = np.random.SeedSequence(setting.seed)
-        loop_seed, network_seed, world_seed, self._stack_seed = seeds.spawn(4)
+        loop_seed, network_seed, self._stack_seed = seeds.spawn(3)
         loop_rng = np.random.default_rng(loop_seed)
-        world_rng = np.random.default_rng(world_seed)
+        # The same generator as the simulator's node has, so that a seed names the same world.
+        world_rng = np.random.default_rng(setting.seed)
         self._setting = setting
         self._network = MemoryNetwork(np.random.default_rng(network_seed))
         self.world = World(setting.site, setting.robot, setting.scenario, world_rng)
