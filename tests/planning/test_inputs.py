@@ -66,6 +66,19 @@ def test_rejections_show_in_the_diagnostics():
     planner = build(PlannerConfig(), SimpleNamespace(robot=robot))
     planner.step(10.0)
     planner.receive("odometry", replace(ODOMETRY, twist_base=np.full(2, np.nan)))
+    planner.step(10.1)
     values = planner.diagnose(10.0)[0].values
     assert values["rejected odometry"] == "1"
     assert "finite" in values["last rejection"]
+
+
+def test_inputs_that_came_during_a_step_that_was_late_are_used():
+    robot = SimpleNamespace(
+        footprint=np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]]),
+        limits=MotionLimits(),
+    )
+    planner = build(PlannerConfig(), SimpleNamespace(robot=robot))
+    planner.step(10.0)
+    planner.receive("odometry", replace(ODOMETRY, stamp_s=12.0))
+    planner.step(12.0)
+    assert "rejected odometry" not in planner.diagnose(12.0)[0].values

@@ -34,6 +34,7 @@ class PlannerComponent:
         self._config = config
         self._robot = robot
         self._inbox = Inbox(config.inputs)
+        self._received: list[tuple[str, Any]] = []
         self._now_s = np.inf
         self._goal: FollowRouteGoal | None = None
         self._planner: LocalPlanner | None = None
@@ -52,11 +53,15 @@ class PlannerComponent:
         elif topic == "follow_route/cancel":
             self._cancel(value)
         else:
-            self._inbox.put(topic, value, self._now_s)
+            # Looked at in the next step, whose stamp tells the future from a step that came late.
+            self._received.append((topic, value))
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Plan once."""
         self._now_s = stamp_s
+        received, self._received = self._received, []
+        for topic, value in received:
+            self._inbox.put(topic, value, stamp_s)
         published, self._out = self._out, []
         if self._planner is not None:
             plan = self._make_plan(stamp_s)

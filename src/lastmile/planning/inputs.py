@@ -48,8 +48,7 @@ class Inbox:
                 raise Rejected("the planner does not read this topic")
             if not np.isfinite(value.stamp_s):
                 raise Rejected(f"stamp is {value.stamp_s!r}, it must be finite")
-            # The clock of this component only moves at steps, so one period is allowed on top.
-            if value.stamp_s > now_s + self._ahead_s + 0.15:
+            if value.stamp_s > now_s + self._ahead_s:
                 raise Rejected(f"stamp {value.stamp_s:.3f} s is ahead of the clock, {now_s:.3f} s")
             last = self._values.get(topic)
             if last is not None and value.stamp_s <= last.stamp_s:
