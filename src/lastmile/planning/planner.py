@@ -51,6 +51,7 @@ BACK_UP_AFTER_S = 3.0
 BACK_UP_SPEED_MPS = 0.25
 PREDICTION_S = 6.0
 STANDING_MPS = 0.05
+HELD_MPS = 0.2
 PROGRESS_M = 0.2
 GOAL_BLOCKED_M = 0.8
 GOAL_BLOCKED_S = 2.0
@@ -216,7 +217,12 @@ class LocalPlanner:
             if abs(start.twist[0]) < STANDING_MPS:
                 return self._turn(start, around, error, "turning to the route")
             limit = np.zeros_like(limit)
-        plan = self._drive(start, around, limit, reason)
+        if limit[0] < HELD_MPS and abs(start.twist[0]) < 2.0 * STANDING_MPS:
+            # Told to stand here, the robot does not dance out of the way of those who pass.
+            self._candidates.forget()
+            plan = self._certify_braking(start, around, reason or "no way seen free")
+        else:
+            plan = self._drive(start, around, limit, reason)
         if plan.motion.moves or reason.startswith("crossing"):
             return plan
         return self._stuck(plan, start, around)
