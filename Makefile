@@ -4,6 +4,7 @@
 # make lint           ruff and the import rules
 # make bench          the benchmarks
 # make scorecard-NAME what the stack promises in an area, measured
+# make campaign-NAME  long measurements that scorecards read: lockstep, ros, twins, faults, tests
 # make ext            the Cython kernels alone
 # make colcon-build   both ROS 2 packages with colcon into install/
 # make ros-workspace  a ROS 2 workspace that links both packages, in $(ROS_WORKSPACE)
@@ -19,7 +20,7 @@ DEMO_ARGS ?=
 BIN := .venv/bin
 INSTALL := $(PYTHON) src/environment/install.py
 
-.PHONY: setup ext demo test lint bench colcon-build ros-workspace clean
+.PHONY: setup ext demo test lint bench campaign-tests colcon-build ros-workspace clean
 
 setup:
 	@$(INSTALL)
@@ -43,6 +44,15 @@ bench: setup
 
 scorecard-%: setup
 	@$(BIN)/lastmile scorecard $*
+
+campaign-%: setup
+	@$(BIN)/lastmile campaign $*
+
+campaign-tests: setup
+	@mkdir -p runs/tests
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -u -m pytest --cov \
+	  --cov-report=json:runs/tests/coverage.json --junitxml=runs/tests/junit.xml
+	@$(BIN)/lastmile campaign tests
 
 # The wheels serve as the underlay, in place of /opt/ros.
 colcon-build: setup

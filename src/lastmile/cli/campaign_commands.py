@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +14,18 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from lastmile.cli.fault_campaign import faults
 from lastmile.errors import UserError
 from lastmile.evaluation.campaign import read_runs, sum_up
 from lastmile.evaluation.scorecard import show_figure, write_campaign
 from lastmile.maps.site import Site
 from lastmile.planning.route_planner import RouteError, RoutePlanner
+from lastmile.simulation.scenario import read_scenario
 from lastmile.simulation.setting import find_scenario, named_site
 from lastmile.types import EdgeKind
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.command()(faults)
 RESULTS = Path("docs/scorecard/campaigns")
 
 
@@ -41,8 +46,6 @@ def lockstep(
 
     Runs that already ended in the output folder are kept: a campaign that was stopped goes on.
     """
-    from lastmile.simulation.scenario import read_scenario
-
     site = named_site(read_scenario(find_scenario(scenario)).site)
     routes = long_routes(site, length_min_m)
     output.mkdir(parents=True, exist_ok=True)
@@ -61,6 +64,95 @@ def lockstep(
     for name, figure in figures.items():
         typer.echo(f"{name}: {figure if isinstance(figure, dict) else show_figure(figure)}")
     typer.echo(f"figures: {results}")
+
+
+@app.command()
+def ros(
+    scenario: Annotated[str, typer.Option(help="Scenario of every run.")] = "demo",
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of runs: the scenario's seed, then 1 and on.")
+    ] = 6,
+    output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/ros"),
+    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "ros.json",
+) -> None:
+    """
+    Run deliveries over ROS 2 nodes, one after another, on the scenario's route.
+
+    Runs that already ended in the output folder are kept: a campaign that was stopped goes on.
+    """
+    own_seed, *others = _demo_seeds(scenario, seeds)
+    output.mkdir(parents=True, exist_ok=True)
+    commands = {}
+    for seed in (own_seed, *others):
+        run_dir = output / f"seed-{seed:03d}"
+        if not (run_dir / "summary.json").exists():
+            commands[run_dir] = ["demo", "--scenario", scenario, "--seed", str(seed)]
+            commands[run_dir] += ["--no-view", "--output", str(run_dir)]
+    _run_all(commands, jobs=1)
+    runs = read_runs(output)
+    figures = sum_up(runs)
+    figures["demo"] = {run.name: run.summary for run in runs}[f"seed-{own_seed:03d}"]
+    figures["outcomes"] = {run.name: run.summary["outcome"] for run in runs}
+    write_campaign(results, {"scenario": scenario, **figures})
+    typer.echo(f"figures: {results}")
+
+
+@app.command()
+def twins(
+    scenario: Annotated[str, typer.Option(help="Scenario of every run.")] = "demo",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, as in `ros`.")] = 6,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 2,
+    output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/twins"),
+    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "twins.json",
+) -> None:
+    """Run the seeds of `ros` in lockstep, the first of them twice, and compare."""
+    own_seed, *others = _demo_seeds(scenario, seeds)
+    output.mkdir(parents=True, exist_ok=True)
+    names = {f"seed-{seed:03d}": seed for seed in (own_seed, *others)}
+    commands = {}
+    for name, seed in {**names, "again": own_seed}.items():
+        if not (output / name / "summary.json").exists():
+            commands[output / name] = ["simulate", scenario, "--seed", str(seed)]
+            commands[output / name] += ["--output", str(output / name)]
+    _run_all(commands, jobs)
+    runs = {run.name: run.summary for run in read_runs(output)}
+    again, first = runs.pop("again"), runs[f"seed-{own_seed:03d}"]
+    figures = {
+        "outcomes": {name: summary["outcome"] for name, summary in runs.items()},
+        "repeats": again["about"]["history"] == first["about"]["history"],
+    }
+    write_campaign(results, {"scenario": scenario, **figures})
+    typer.echo(f"figures: {results}")
+
+
+@app.command()
+def tests(
+    folder: Annotated[Path, typer.Option(help="Folder of junit.xml and coverage.json.")] = Path(
+        "runs/tests"
+    ),
+    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "tests.json",
+) -> None:
+    """Sum up a run of the tests under coverage, as `make campaign-tests` leaves it."""
+    try:
+        suite = ElementTree.parse(folder / "junit.xml").getroot().find("testsuite")
+        coverage = json.loads((folder / "coverage.json").read_text(encoding="utf-8"))
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        raise UserError(f"{folder}: {error}; run `make campaign-tests`") from error
+    figures = {
+        "number": int(suite.get("tests")),
+        "failed": int(suite.get("failures")) + int(suite.get("errors")),
+        "skipped": int(suite.get("skipped")),
+        "seconds": float(suite.get("time")),
+        "coverage_percent": coverage["totals"]["percent_covered"],
+    }
+    write_campaign(results, figures)
+    typer.echo(f"figures: {results}")
+
+
+def _demo_seeds(scenario: str, count: int) -> list[int]:
+    """List the scenario's own seed and others, counted from 1."""
+    own = read_scenario(find_scenario(scenario)).seed
+    return [own, *[seed for seed in range(1, count + 1) if seed != own][: count - 1]]
 
 
 def long_routes(site: Site, length_min_m: float) -> list[tuple[str, str]]:
