@@ -184,6 +184,21 @@ class PoseEstimate:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class InitialPose:
+    """
+    A person's word on where the robot is, as RViz's 2D Pose Estimate gives it.
+
+    A covariance of zeros says that nothing was stated about it.
+    """
+
+    stamp_s: float
+    pose_map_base: np.ndarray
+    """(3,) x, y, yaw."""
+    covariance: np.ndarray
+    """(3, 3) of x, y, yaw in map."""
+
+
 # ------------------------------------------------------------------------------ perception
 
 

@@ -169,6 +169,7 @@ VALUES = {
     types.OdometryEstimate: st.builds(
         types.OdometryEstimate, stamps, poses, arrays(2), arrays(2, 2)
     ),
+    types.InitialPose: st.builds(types.InitialPose, stamps, poses, arrays(3, 3)),
     types.PoseEstimate: st.builds(
         types.PoseEstimate,
         stamps,

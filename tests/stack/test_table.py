@@ -18,7 +18,7 @@ def test_nodes_name_known_topics_and_actions(spec):
 def test_every_topic_has_one_publisher():
     publishers = [topic for spec in NODES.values() for topic in spec.publishes]
     assert len(publishers) == len(set(publishers))
-    from_outside = {"teleop/cmd_vel"}
+    from_outside = {"initialpose", "teleop/cmd_vel"}
     assert set(TOPICS) - set(publishers) == from_outside
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 
 import numpy as np
-from geometry_msgs.msg import Polygon, Pose, TwistStamped, Vector3
+from geometry_msgs.msg import Polygon, Pose, PoseWithCovarianceStamped, TwistStamped, Vector3
 from nav_msgs.msg import OccupancyGrid, Odometry
 from scipy.spatial.transform import Rotation
 
@@ -77,6 +77,36 @@ def pose_value(message: lm.LocalizationStatus) -> types.PoseEstimate:
         protection_lateral_m=message.protection_lateral,
         protection_yaw_rad=message.protection_yaw,
         reason=message.reason,
+    )
+
+
+PLANAR = np.ix_((0, 1, 5), (0, 1, 5))
+"""Rows and columns of x, y, yaw in the 6 x 6 covariance of a pose."""
+
+
+def initial_pose_message(value: types.InitialPose) -> PoseWithCovarianceStamped:
+    """Write a person's word on the pose in map."""
+    message = PoseWithCovarianceStamped(header=header(value.stamp_s, "map"))
+    x, y, yaw = value.pose_map_base.tolist()
+    message.pose.pose.position = point(x, y)
+    message.pose.pose.orientation = yaw_quaternion(yaw)
+    covariance = np.zeros((6, 6))
+    covariance[PLANAR] = value.covariance
+    message.pose.covariance = covariance.ravel()
+    return message
+
+
+def initial_pose_value(message: PoseWithCovarianceStamped) -> types.InitialPose:
+    """Read a person's word on the pose; one in another frame than map is an error."""
+    if message.header.frame_id != "map":
+        raise ValueError(f"pose is in frame {message.header.frame_id!r}; it must be in 'map'")
+    position = message.pose.pose.position
+    return types.InitialPose(
+        stamp_s=seconds(message.header.stamp),
+        pose_map_base=np.array(
+            [position.x, position.y, quaternion_yaw(message.pose.pose.orientation)]
+        ),
+        covariance=square(message.pose.covariance, 6, "covariance")[PLANAR],
     )
 
 

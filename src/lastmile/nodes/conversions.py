@@ -27,6 +27,7 @@ PAIRS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     types.BaseState: (sensors.base_state_message, sensors.base_state_value),
     types.SignalStates: (sensors.signals_message, sensors.signals_value),
     types.OdometryEstimate: (motion.odometry_message, motion.odometry_value),
+    types.InitialPose: (motion.initial_pose_message, motion.initial_pose_value),
     types.PoseEstimate: (motion.pose_message, motion.pose_value),
     types.ObstacleArray: (motion.obstacles_message, motion.obstacles_value),
     types.LocalCostMap: (motion.cost_map_message, motion.cost_map_value),

@@ -89,6 +89,8 @@ TOPICS = {
               "The route being followed, in map."),
         Topic("docking/plan", types.Trajectory, "lastmile_msgs/msg/Trajectory", Qos.RELIABLE,
               "The docking motion in odom, 20 Hz while docking."),
+        Topic("initialpose", types.InitialPose, "geometry_msgs/msg/PoseWithCovarianceStamped",
+              Qos.RELIABLE, "A person's word on the robot's pose in map (RViz: 2D Pose Estimate)."),
         Topic("teleop/cmd_vel", types.Command, "geometry_msgs/msg/TwistStamped", Qos.RELIABLE,
               "A person's steering; goes before autonomy."),
         Topic("cmd_vel", types.Command, "geometry_msgs/msg/TwistStamped", Qos.RELIABLE,
