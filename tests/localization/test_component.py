@@ -13,6 +13,7 @@ from lastmile.types import (
     FixType,
     GnssFix,
     ImuSample,
+    InitialPose,
     LocalizationState,
     OdometryEstimate,
     PointGrid,
@@ -134,8 +135,10 @@ def test_known_dock_is_confirmed_without_satellites():
 def test_operator_pose_starts_the_track_again():
     site, street = example_street(2, 0.3)
     part, drive = component(site), Drive(site, street, START, 2)
-    part.receive("initialpose", np.array([np.nan, 0.0, 0.0]))
-    part.receive("initialpose", np.array([-49.3, 4.5, 0.1]))
+    sigma = np.diag([0.25, 0.25, 0.07])
+    part.receive("initialpose", InitialPose(0.0, np.array([np.nan, 0.0, 0.0]), sigma))
+    part.receive("initialpose", InitialPose(0.0, np.array([10.0, 0.0, 0.0]), -sigma))
+    part.receive("initialpose", InitialPose(0.0, np.array([-49.3, 4.5, 0.1]), sigma))
     steps = run(part, drive, 3.0, drop=("gnss/fix",))
     status = published(steps, PoseEstimate)[-1]
     assert status.state is LocalizationState.TRACKING

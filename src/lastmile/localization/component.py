@@ -8,12 +8,13 @@ import numpy as np
 
 from lastmile.geometry.wgs84 import MapProjection
 from lastmile.localization.config import LocalizationConfig
-from lastmile.localization.inputs import InputGuard
+from lastmile.localization.inputs import InputGuard, malformed_start
 from lastmile.localization.localizer import Localizer, SensorMounts
 from lastmile.types import (
     Diagnostic,
     DiagnosticLevel,
     FixType,
+    InitialPose,
     LocalizationState,
     OdometryEstimate,
 )
@@ -61,10 +62,14 @@ class LocalizationComponent:
         self._status = None
         self._gyro_sigma = config.motion.gyro_noise_radps
         self._speed_sigma = config.motion.speed_noise_mps
+        start = config.start
+        sigma = [start.start_sigma_m, start.start_sigma_m, start.start_sigma_rad]
+        self._start_covariance = np.diag(np.square(sigma))
         self._bad_start_poses = 0
+        self._last_bad_start = ""
 
     def receive(self, topic: str, value: Any) -> None:
-        """Take a sensor value, or an operator's start pose (3,) on `initialpose`."""
+        """Take a sensor value, or an operator's word on the pose."""
         if topic == "initialpose":
             self._take_start_pose(value)
         elif topic in _ORDER:
@@ -92,12 +97,15 @@ class LocalizationComponent:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _take_start_pose(self, value: Any) -> None:
-        pose = np.asarray(value, dtype=float)
-        if pose.shape != (3,) or not np.isfinite(pose).all():
+    def _take_start_pose(self, value: InitialPose) -> None:
+        """Start again where an operator says; his stamp is of no account, his clock is his own."""
+        fault = malformed_start(value)
+        if fault:
             self._bad_start_poses += 1
+            self._last_bad_start = f"initialpose: {fault}"
             return
-        self.localizer.take_start_pose(pose)
+        covariance = value.covariance if np.any(value.covariance) else self._start_covariance
+        self.localizer.take_start_pose(value.pose_map_base, covariance)
 
     def _take(self, order: int, value: Any) -> None:
         if order == 0:
@@ -162,7 +170,7 @@ class LocalizationComponent:
         return Diagnostic("localization: pose", _LEVELS[status.state], text, values)
 
     def _diagnose_inputs(self) -> Diagnostic:
-        values, refused, last = {}, self._bad_start_poses, ""
+        values, refused, last = {}, self._bad_start_poses, self._last_bad_start
         for topic, guard in self._guards.items():
             counts = ", ".join(f"{n} {rule}" for rule, n in sorted(guard.refused.items()))
             values[topic] = f"{guard.accepted} used" + (f"; refused: {counts}" if counts else "")

@@ -185,15 +185,29 @@ class StartConfig:
     points: int = param(140, "Points of the scan used in the search", low=20, high=1000)
     beam: int = param(1500, "Candidates kept at each level", low=50, high=100000)
     hypotheses: int = param(6, "Places that are followed until one is confirmed", low=1, high=50)
-    clear_ratio: float = param(
-        0.85, "Second best over best score below which the best is clear", low=0.1, high=1.0
+    sharpness: float = param(
+        60.0, "Log-odds that a score better by 1 gives a place", low=1.0, high=1000.0
     )
-    confirm_motion_m: float = param(
-        1.0,
-        "Motion after which a best place that stayed best is taken",
-        unit="m",
-        low=0.0,
-        high=50.0,
+    elsewhere_score: float = param(
+        0.4, "Score expected of places that the search did not find", low=0.0, high=1.0
+    )
+    new_evidence_m: float = param(
+        4.0, "Way after which a scan is evidence anew", unit="m", low=0.1, high=100.0
+    )
+    certain: float = param(
+        0.99, "Probability of one place at which the start is certain", low=0.5, high=1.0
+    )
+    likely: float = param(
+        0.9,
+        "Probability of places that agree at which the robot may begin to move, degraded",
+        low=0.5,
+        high=1.0,
+    )
+    agree_m: float = param(
+        4.0, "Places this near, with one heading, agree", unit="m", low=0.5, high=20.0
+    )
+    agree_rad: float = param(
+        0.09, "Headings this near are one heading", unit="rad", low=0.01, high=0.5
     )
     confirm_matches: int = param(5, "Matches in a row that confirm a start", low=1, high=100)
     retry_s: float = param(2.0, "Time between searches", unit="s", low=0.1, high=60.0)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from lastmile.types import FixType, GnssFix, ImuSample, PointGrid, WheelOdometry
+from lastmile.types import FixType, GnssFix, ImuSample, InitialPose, PointGrid, WheelOdometry
 
 FUTURE_S = 0.1
 """Stamps further ahead than this are refused: two clocks that are not set alike."""
@@ -69,6 +69,16 @@ def malformed(value: object) -> str:
     if isinstance(value, PointGrid):
         return _malformed_cloud(value)
     return f"{type(value).__name__} is not a sensor value"
+
+
+def malformed_start(value: InitialPose) -> str:
+    """Tell what is wrong with an operator's pose, empty for nothing."""
+    text = _numbers("pose_map_base", value.pose_map_base, (3,), 1e7)
+    text = text or _numbers("covariance", value.covariance, (3, 3), 1e4)
+    if text or not np.any(value.covariance):
+        return text
+    least = float(np.linalg.eigvalsh(0.5 * (value.covariance + value.covariance.T)).min())
+    return "" if least > 0.0 else f"covariance has eigenvalue {least:g}, all must be positive"
 
 
 def _numbers(name: str, value: np.ndarray, shape: tuple[int, ...], most: float) -> str:

@@ -30,6 +30,10 @@ class Protection:
     lateral_m: float
     yaw_rad: float
 
+    def widened(self, way_m: float) -> Protection:
+        """Bound a position that may be off by so much more."""
+        return Protection(self.along_m + way_m, self.lateral_m + way_m, self.yaw_rad)
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lastmile.geometry.se2 import compose, invert
+from lastmile.geometry.se2 import between, compose, invert, transform
 from lastmile.localization.config import LocalizationConfig
 from lastmile.localization.dead_reckoning import DeadReckoning, Standstill
 from lastmile.localization.filter import (
@@ -23,12 +23,13 @@ from lastmile.localization.filter import (
     update_position_fix,
     update_still_gyro,
 )
-from lastmile.localization.global_start import GlobalSearch
+from lastmile.localization.global_start import SAME_HEADING_RAD, SAME_PLACE_M, GlobalSearch
 from lastmile.localization.history import History
 from lastmile.localization.integrity import Assessment, IntegrityMonitor, Protection
 from lastmile.localization.scan import PlanarScan, extract_surfaces
 from lastmile.localization.scan_matching import Match, ScanMatcher, observed_directions
-from lastmile.localization.start import PoseStart
+from lastmile.localization.start import PoseStart, StartDecision
+from lastmile.localization.start_evidence import StartFix
 from lastmile.maps.likelihood import distance_field
 from lastmile.maps.site import OccupancyMap
 from lastmile.types import FixType, GnssFix, LocalizationState, PointGrid, PoseEstimate
@@ -37,6 +38,9 @@ STILL_GYRO_SIGMA_RADPS = 0.0005
 """Noise of the mean gyro reading over a window of standstill."""
 RESUME_MATCHES = 5
 """Matches in a row after which a track that was lost is trusted again without a search."""
+
+LEAST_AGREEMENT = 0.5
+"""Probability of the places that agree below which a start that seemed likely is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,12 @@ class Localizer:
         self._matcher = ScanMatcher(field, config.matcher)
         self._search = GlobalSearch(occupancy, self._matcher, config.start)
         self._start: PoseStart | None = self._new_start()
+        self._provisional: StartDecision | None = None
+        """The start as it was last decided while it is likely but not certain."""
         if config.start.use_start_pose:
-            self._start.suggest(np.array(config.start.start_pose))
+            start = config.start
+            sigma = [start.start_sigma_m, start.start_sigma_m, start.start_sigma_rad]
+            self._start.suggest(np.array(start.start_pose), np.diag(np.square(sigma)))
         self.monitor = IntegrityMonitor(config.integrity)
         self.reckoning = DeadReckoning(config.motion.history_s)
         self._standstill = Standstill(config.motion)
@@ -77,11 +85,11 @@ class Localizer:
         self.late = 0
         """Measurements that came too late for the history."""
 
-    def take_start_pose(self, pose_map_base: np.ndarray) -> None:
-        """Start, or start again, near a pose that an operator gives."""
-        self._history = None
+    def take_start_pose(self, pose_map_base: np.ndarray, covariance: np.ndarray) -> None:
+        """Start, or start again, near a pose that an operator gives with its covariance (3, 3)."""
+        self._history = self._provisional = None
         self._start = self._new_start()
-        self._start.suggest(pose_map_base)
+        self._start.suggest(pose_map_base, covariance, by_operator=True)
 
     def take_wheels(self, stamp_s: float, twist_base: np.ndarray) -> None:
         """Take the body twist of the encoders; only its speed carries the pose."""
@@ -110,11 +118,16 @@ class Localizer:
     def take_fix(self, fix: GnssFix, position_map: np.ndarray) -> None:
         """Take a satellite fix of any kind but NONE, and its antenna position (2,) in map."""
         covariance = self._fix_covariance(fix)
-        if self._start is not None:
-            sigma_m = float(np.sqrt(np.trace(covariance) / 2.0))
-            self._start.take_fix(fix.stamp_s, position_map, sigma_m)
         scale, antenna = self._config.gnss.robust_scale, self._mounts.antenna_base
         wanders = fix.fix_type != FixType.RTK
+        motion = self.reckoning.at(fix.stamp_s)
+        if self._start is not None and motion is not None:
+            sigma_m = float(np.sqrt(np.trace(covariance) / 2.0))
+            wander_m = max(sigma_m, self._config.gnss.multipath_sigma_m) if wanders else 0.0
+            antenna_odom = transform(motion[0], antenna)
+            self._start.take_fix(
+                StartFix(fix.stamp_s, position_map, antenna_odom, sigma_m, wander_m)
+            )
         self._correct(
             "gnss",
             fix.stamp_s,
@@ -133,9 +146,7 @@ class Localizer:
         if self._history is not None:
             self._match(scan)
         if self._start is not None:
-            pose_map_odom = self._start.update(scan, pose_odom_base)
-            if pose_map_odom is not None:
-                self._begin(pose_map_odom)
+            self._follow_start(scan, pose_odom_base)
 
     def estimate(self, stamp_s: float) -> PoseEstimate | None:
         """Tell the pose at the newest gyro stamp and its trust now; None without any idea."""
@@ -147,6 +158,8 @@ class Localizer:
             return self._guess(stamp_s, pose_odom_base, fault)
         state = self._history.state_at(max(self.reckoning.stamp_s, self._history.oldest_s))
         protection = self.monitor.protection(state)
+        if self._provisional is not None:
+            protection = protection.widened(self._provisional.reach_m)
         assessment = self._assess(stamp_s, protection, fault)
         return PoseEstimate(
             stamp_s=stamp_s if fault else state.stamp_s,
@@ -171,7 +184,28 @@ class Localizer:
         return "" if self._start is None else self._start.reason
 
     def _new_start(self) -> PoseStart:
-        return PoseStart(self._search, self._matcher, self._config.start)
+        return PoseStart(self._search, self._matcher, self._config.start, self._config.gnss)
+
+    def _follow_start(self, scan: PlanarScan, pose_odom_base: np.ndarray) -> None:
+        """Search on with a scan; begin at a likely start, and settle or move it when certain."""
+        decision = self._start.update(scan, pose_odom_base)
+        if decision is None:
+            if self._provisional is not None and self._start.agreement < LEAST_AGREEMENT:
+                # The places do not agree any more: the robot stops and the search goes on.
+                self._history = self._provisional = None
+            return
+        begun = self._history is not None and self._provisional is not None
+        moved = decision.certain and begun and not self._is_near(decision.pose_map_odom)
+        if not begun or moved:
+            self._begin(decision)
+        self._provisional = None if decision.certain else decision
+        if decision.certain:
+            self._start = None
+
+    def _is_near(self, pose_map_odom: np.ndarray) -> bool:
+        pose = compose(pose_map_odom, self.reckoning.pose_odom_base)
+        apart = between(self._history.state.pose, pose)
+        return bool(np.hypot(*apart[:2]) < SAME_PLACE_M and abs(apart[2]) < SAME_HEADING_RAD)
 
     def _take_gyro_bias(self, stamp_s: float, bias: float) -> None:
         """Learn the gyro bias from a window of standstill."""
@@ -233,26 +267,20 @@ class Localizer:
         if lost and self._start is None:
             self._start = self._new_start()
 
-    def _begin(self, pose_map_odom: np.ndarray) -> None:
-        """Track from a confirmed pose on."""
-        config = self._config.start
-        pose = compose(pose_map_odom, self.reckoning.pose_odom_base)
-        covariance = np.diag(
-            np.square([config.start_sigma_m, config.start_sigma_m, config.start_sigma_rad])
-        )
+    def _begin(self, start: StartDecision) -> None:
+        """Track from a start on."""
+        motion, gnss = self._config.motion, self._config.gnss
         state = start_state(
             self.reckoning.stamp_s,
-            pose,
-            covariance,
-            self._config.motion,
-            self._config.gnss,
+            compose(start.pose_map_odom, self.reckoning.pose_odom_base),
+            start.covariance,
+            motion,
+            gnss,
             self._gyro_bias,
         )
-        motion, gnss = self._config.motion, self._config.gnss
         self._history = History(
             state, lambda s, stamp_s: carry(s, stamp_s, motion, gnss), motion.history_s
         )
-        self._start = None
         self._matched_s = -np.inf
         self._matches_in_row = 0
         self.monitor.restart()
@@ -274,6 +302,9 @@ class Localizer:
     def _assess(self, stamp_s: float, protection: Protection, fault: str) -> Assessment:
         if fault:
             return Assessment(LocalizationState.LOST, fault)
+        if self._provisional is not None:
+            reason = f"start is not certain yet: {self._start.reason}"
+            return Assessment(LocalizationState.DEGRADED, reason)
         if self._start is not None:
             # Lost, and searching again; the old track may still prove right by itself.
             if self._matches_in_row < RESUME_MATCHES:
