@@ -41,9 +41,10 @@ from lastmile.types import Diagnostic, DiagnosticLevel, TaskCancel
 # One look at services and actions costs about 1 ms; nodes without actions are asked seldom.
 HOUSEKEEPING_S, HOUSEKEEPING_ACTIONS_S = 0.25, 0.1
 DIAGNOSTICS_S = 1.0
-# Nodes that are triggered or fast look for messages twice as often as the others.
-POLL_FAST_S, POLL_SLOW_S = 0.005, 0.01
-FAST_PERIOD_S = 0.02
+# How often nodes look for messages: those that are triggered or fast, the others, and those that
+# neither are needed to drive nor step often.
+POLL_FAST_S, POLL_SLOW_S, POLL_IDLE_S = 0.005, 0.01, 0.02
+FAST_PERIOD_S, IDLE_PERIOD_S = 0.02, 0.1
 # Malformed messages of one topic are logged at most this often.
 COMPLAINT_S = 5.0
 
@@ -170,8 +171,10 @@ class ComponentNode(LifecycleNode):
     @property
     def pause_s(self) -> float:
         """Time to sleep between calls of `spin_some`."""
-        fast = self.spec.trigger or self.spec.period_s <= FAST_PERIOD_S
-        return POLL_FAST_S if fast else POLL_SLOW_S
+        spec = self.spec
+        if spec.trigger or spec.period_s <= FAST_PERIOD_S:
+            return POLL_FAST_S
+        return POLL_SLOW_S if spec.critical or spec.period_s < IDLE_PERIOD_S else POLL_IDLE_S
 
     def spin_some(self) -> None:
         """Do everything that is due now."""

@@ -13,7 +13,7 @@ from lastmile.nodes import conversions
 from lastmile.nodes._sensor_conversions import camera_info_message
 from lastmile.nodes.message_types import message_class
 from lastmile.nodes.qos import profile, profile_of
-from lastmile.nodes.views import views_of
+from lastmile.nodes.views import View, views_of
 from lastmile.stack.context import Context
 from lastmile.stack.table import NodeSpec
 from lastmile.stack.topics import TOPICS, Qos
@@ -54,7 +54,15 @@ class Outputs:
             self._publishers[conversions.CAMERA_INFO_TOPIC].publish(camera_info_message(value))
         self._publishers[topic].publish(conversions.to_message(value))
         for view in self._views:
-            self._send(view.show(topic, value))
+            if self._is_seen(view):
+                self._send(view.show(topic, value))
+
+    def _is_seen(self, view: View) -> bool:
+        """Tell whether anybody looks at a view, or may come late and look at it then."""
+        return any(
+            qos is Qos.LATCHED or self._publishers[name].get_subscription_count() > 0
+            for name, (_, qos) in view.topics.items()
+        )
 
     def close(self) -> None:
         """Take the topics off the graph."""

@@ -41,6 +41,13 @@ class HostConfig:
         low=0.05,
         high=20.0,
     )
+    simulation_patience_s: float = param(
+        0.5,
+        "Longest time for which the simulator waits for nodes that lag behind; 0 never waits.",
+        unit="s",
+        low=0.0,
+        high=0.9,
+    )
 
 
 def read_parameters(node: Node, config_class: type) -> tuple[HostConfig, Any]:

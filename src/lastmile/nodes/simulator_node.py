@@ -2,7 +2,8 @@
 The `simulator` node as a program: the world on wall time, and the source of /clock.
 
 The world advances `host.simulation_rate` seconds per second, and slower where the machine cannot
-follow; it never runs ahead to make up for more than `CATCH_UP_S`.
+follow; it never runs ahead to make up for more than `CATCH_UP_S`. Where nodes lag behind, it waits
+(`pacing.py`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ from rosgraph_msgs.msg import Clock
 
 from lastmile.nodes._fields import time_message
 from lastmile.nodes.component_node import ComponentNode
-from lastmile.nodes.qos import profile
+from lastmile.nodes.message_types import message_class
+from lastmile.nodes.pacing import LAGS_S, Pacing, header_stamp
+from lastmile.nodes.polling import take
+from lastmile.nodes.qos import newest_only, profile
 from lastmile.nodes.running import poll_loop, run_node
 from lastmile.stack.table import NODES
-from lastmile.stack.topics import Qos
+from lastmile.stack.topics import TOPICS, Qos
 from lastmile.types import Diagnostic, DiagnosticLevel
 
 CATCH_UP_S = 0.1
+# Pause between two looks whether the nodes have caught up.
+WAIT_S = 0.001
 # Slower than this part of the wanted rate is worth a warning.
 SLOW_RATIO = 0.95
 
@@ -32,18 +38,28 @@ class SimulatorNode(ComponentNode):
         super().__init__(NODES["simulator"])
         self._clock_output = self.create_publisher(Clock, "/clock", profile(Qos.SENSOR))
         self._count = 0
+        self._waits = False
         self._next_at = time.monotonic()
         self._pace_from = (time.monotonic(), 0.0)
+        self._pacing = Pacing(self.host.simulation_patience_s)
+        self._heard = {
+            topic: self._poller.subscribe(
+                message_class(TOPICS[topic].message), topic, newest_only(), raw=True
+            )
+            for topic in (LAGS_S if self.host.simulation_patience_s > 0.0 else ())
+        }
 
     @property
     def pause_s(self) -> float:
         """Time to sleep until the next step of the world."""
-        return max(0.0, min(self._next_at - time.monotonic(), 0.01))
+        return max(WAIT_S if self._waits else 0.0, min(self._next_at - time.monotonic(), 0.01))
 
     def spin_some(self) -> None:
         """Advance the world by the step that is due."""
         monotonic_s = time.monotonic()
-        if self._active and monotonic_s >= self._next_at:
+        due = self._active and monotonic_s >= self._next_at
+        self._waits = due and self._must_wait(monotonic_s)
+        if due and not self._waits:
             self._next_at += self.spec.period_s / self.host.simulation_rate
             if monotonic_s - self._next_at > CATCH_UP_S:
                 self._next_at = monotonic_s
@@ -52,6 +68,12 @@ class SimulatorNode(ComponentNode):
             self._read_inputs(self._clock_s)
             self._step(self._clock_s)
         self._keep_up(monotonic_s, self._clock_s)
+
+    def _must_wait(self, monotonic_s: float) -> bool:
+        for topic, subscription in self._heard.items():
+            for data in take(subscription):
+                self._pacing.hear(topic, header_stamp(data))
+        return self._pacing.must_wait(self._clock_s or 0.0, monotonic_s)
 
     def _before_outputs(self, stamp_s: float) -> None:
         """Give the time first: no message may be newer than the clock of its readers."""
@@ -63,7 +85,8 @@ class SimulatorNode(ComponentNode):
         rate = (self._count * self.spec.period_s - from_s) / max(at - from_at, 1e-3)
         self._pace_from = (at, self._count * self.spec.period_s)
         wanted = self.host.simulation_rate
-        values = {"rate": f"{rate:.3f}", "wanted": f"{wanted:g}"}
+        waited_s = self._pacing.waited_s
+        values = {"rate": f"{rate:.3f}", "wanted": f"{wanted:g}", "waited_s": f"{waited_s:.2f}"}
         if rate < SLOW_RATIO * wanted:
             text = f"the world runs at {rate:.2f} of the wanted {wanted:g} seconds per second"
             return [Diagnostic("pace", DiagnosticLevel.WARN, text, values)]

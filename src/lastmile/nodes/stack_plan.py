@@ -42,6 +42,7 @@ class StackSettings:
     scenario: str = ""
     seed: int = 0
     rate: float = 1.0
+    patience_s: float = HostConfig.simulation_patience_s
     config_dir: Path | None = None
     namespace: str = "/"
     broker: str = ""
@@ -178,6 +179,7 @@ def _host(settings: StackSettings, party: str, link: LinkConfig) -> HostConfig:
         link=link,
         seed=settings.seed,
         simulation_rate=settings.rate,
+        simulation_patience_s=settings.patience_s,
     )
 
 
