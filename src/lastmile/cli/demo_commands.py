@@ -48,7 +48,9 @@ def demo(
 
     Exit codes: 0 delivered, 1 not delivered, 130 ended by Ctrl-C.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Set anew: what a shell starts in the background ignores SIGINT.
+        signal.signal(number, signal.default_int_handler)
     try:
         delivered = _deliver(scenario, seed, rate, limit_s, config, output, view)
     except KeyboardInterrupt:
