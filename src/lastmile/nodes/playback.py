@@ -144,3 +144,15 @@ def _in_order(
             yield heapq.heappop(waiting)[2]
     while waiting:
         yield heapq.heappop(waiting)[2]
+
+
+def travel_times(
+    path: Path, topics: Collection[str], namespace: str = "/"
+) -> dict[str, list[float]]:
+    """List for each topic how long its messages took from publication to the recorder [s]."""
+    names = {_full_name(topic, namespace): topic for topic in topics}
+    times: dict[str, list[float]] = {}
+    for message, channel, _ in _messages(path, set(names)):
+        taken_s = (message.log_time - message.publish_time) / 1e9
+        times.setdefault(names[channel], []).append(taken_s)
+    return times
