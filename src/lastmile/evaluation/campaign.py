@@ -40,12 +40,11 @@ def read_runs(campaign_dir: Path) -> list[RunRecord]:
     for path in sorted(campaign_dir.glob("*/summary.json")):
         try:
             summary = json.loads(path.read_text(encoding="utf-8"))
-            errors = np.loadtxt(
-                path.parent / "localization.csv", delimiter=",", skiprows=1, ndmin=2
-            )
+            rows = (path.parent / "localization.csv").read_text(encoding="utf-8").splitlines()[1:]
+            errors = np.array([[float(cell) for cell in row.split(",")] for row in rows])
         except (OSError, ValueError) as error:
             raise UserError(f"{path.parent}: not a run that ended: {error}") from error
-        records.append(RunRecord(path.parent.name, summary, errors[:, 1:4].reshape(-1, 3)))
+        records.append(RunRecord(path.parent.name, summary, errors.reshape(-1, 4)[:, 1:]))
     if not records:
         raise UserError(f"{campaign_dir} holds no run with a summary.json")
     return records
