@@ -20,7 +20,7 @@ ROOM_M = 8.0
 # A hung node is let go on after so long (of simulated time).
 HANG_S = 4.0
 LOOK_S = 0.02
-PHASE = "drive_to_destination"
+DRIVES = "drive_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class FaultRun:
         self._tell = tell
         self._cruising_since_s: float | None = None
 
-    def carry_out(self, limit_s: float) -> TaskResult:
+    def carry_out(self, limit_s: float, to_the_end: bool = True) -> TaskResult | None:
         """
-        Let the delivery run to its end, with all faults on the way.
+        Let the delivery run with all faults on the way, to its end or until all had their turn.
 
         Raises
         ------
@@ -84,6 +84,8 @@ class FaultRun:
             if self._plans and self._is_cruising(glance, now):
                 self._inject(self._plans.pop(0), truth)
                 self._cruising_since_s = None
+            if not (self._plans or to_the_end):
+                return None
         if self._plans:
             left = ", ".join(plan.node for plan in self._plans)
             raise UserError(f"the delivery was over before these had their turn: {left}")
@@ -92,7 +94,7 @@ class FaultRun:
     def _is_cruising(self, glance: Any, truth: Any) -> bool:
         """Tell whether the robot has driven at speed for a while and still has some way to go."""
         steady = (
-            glance.phase == PHASE
+            glance.phase.startswith(DRIVES)
             and truth is not None
             and truth.twist_base[0] > CRUISE_MPS
             and glance.remaining_m > ROOM_M

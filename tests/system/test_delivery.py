@@ -1,0 +1,81 @@
+"""A whole delivery over DDS: nodes, world, lockers and broker as processes of their own."""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+
+import pytest
+from mcap.reader import make_reader
+from tests.system.conftest import processes_of
+
+from lastmile.handoff.journal import Journal, journal_path
+from lastmile.stack.topics import TOPICS
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
+
+# Published by nobody while nobody steers by hand.
+SILENT = {"teleop/cmd_vel"}
+END_S = 5.0
+
+
+def test_parcel_comes_to_its_locker_and_the_run_is_told_in_full(demo):
+    run = demo("--scenario", "quiet", "--rate", "4")
+    assert run.process.wait(800.0) == 0, run.said()
+    assert "succeeded: " in run.said()
+    assert not processes_of(run.run_dir)
+
+    summary = json.loads((run.run_dir / "summary.json").read_text())
+    assert summary["delivered"]
+    assert summary["parcels"] == {"parcel-1": "b"}
+    assert summary["own_contacts"] == 0
+    assert [d["locker_id"] for d in summary["docking"]] == ["a", "b"]
+    assert all(d["distance_m"] < 0.05 and d["angle_deg"] < 3.0 for d in summary["docking"])
+    assert summary["distance_m"] > 90.0
+    assert 0.0 < summary["latency_s"]["median"] < 1.0
+
+    with (run.run_dir / "run.mcap").open("rb") as file:
+        content = make_reader(file).get_summary()
+    counts = Counter()
+    for channel_id, count in content.statistics.channel_message_counts.items():
+        counts[content.channels[channel_id].topic.lstrip("/")] += count
+    assert not {topic for topic in TOPICS if not counts[topic]} - SILENT
+    moments = 50.0 * summary["duration_s"]
+    assert counts["ground_truth"] > 0.95 * moments
+    assert counts["cmd_vel"] > 0.8 * moments
+
+    page = (run.run_dir / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert "http://" not in page
+    assert {"localization", "perception", "planner", "command_gate"} <= set(
+        page.replace("<td>", " ").replace("</td>", " ").split()
+    )
+    for party in ("mission-robot-1", "custody-robot-1", "custody-a", "custody-b"):
+        assert journal_path(str(run.run_dir / "state"), party).exists()
+    assert list((run.run_dir / "state" / "receipts").rglob("*.json"))
+
+
+@pytest.mark.parametrize("moment", ["run folder", "phase drive_to_origin", "phase take"])
+def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_the_journals_whole(demo, moment):
+    run = demo("--scenario", "quiet", "--rate", "4")
+    run.wait_for(moment)
+    began = time.monotonic()
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(60.0) == 130, run.said()
+    assert time.monotonic() - began < END_S
+    assert not processes_of(run.run_dir)
+    for path in (run.run_dir / "state").glob("*.journal"):
+        # Opening holds every record against the chain of hashes.
+        kind, _, name = path.stem.partition("-")
+        Journal(path, f"mission of {name}" if kind == "mission" else name).close()
+
+
+def test_dead_simulator_ends_everything_with_a_message(demo):
+    run = demo("--scenario", "quiet", "--rate", "4")
+    run.wait_for("all nodes are ready")
+    (pid,) = [p for p, line in processes_of(run.run_dir).items() if "simulator_node" in line]
+    os.kill(pid, signal.SIGKILL)
+    assert run.process.wait(60.0) == 1
+    assert "the stack ended: simulator killed by SIGKILL" in run.said()
+    assert not processes_of(run.run_dir)
