@@ -107,6 +107,15 @@ def test_odometry_never_steps_beyond_its_motion(drive_of_the_street):
     assert (way <= 1.4 * np.diff(stamps) + 1e-3).all()
 
 
+def test_each_stamp_is_told_once():
+    site, street = example_street(2, 0.3)
+    part, drive = component(site, from_dock()), Drive(site, street, START, 2)
+    told = published(run(part, drive, 1.0), PoseEstimate)
+    assert not part.step(drive.stamp_s)
+    told += published(run(part, drive, 0.2), PoseEstimate)
+    assert (np.diff([status.stamp_s for status in told]) > 0.0).all()
+
+
 def test_correction_is_consistent_with_pose_and_odometry(drive_of_the_street):
     _, _, steps = drive_of_the_street
     for _, out in steps[-20:]:

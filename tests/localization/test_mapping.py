@@ -37,7 +37,7 @@ def test_lidar_map_of_one_drive_makes_the_next_more_exact():
     site, street = example_street(5, 0.5)
     config = LocalizationConfig()
     config = replace(config, start=replace(config.start, use_start_pose=True, start_pose=START))
-    mapper = LidarMapper(config, SimpleNamespace(site=site, robot=ROBOT))
+    mapper = LidarMapper(config, site, ROBOT.mounts)
 
     def drive_with(occupancy, seed, mapper=None):
         at = SimpleNamespace(site=replace(site, occupancy=occupancy), robot=ROBOT)
@@ -72,8 +72,7 @@ def test_people_who_walk_through_leave_no_trace_in_the_map():
 
 
 def test_map_of_no_drive_is_refused():
-    context = SimpleNamespace(site=example_site(), robot=ROBOT)
-    mapper = LidarMapper(LocalizationConfig(), context)
+    mapper = LidarMapper(LocalizationConfig(), example_site(), ROBOT.mounts)
     with pytest.raises(ValueError, match="0 keyframes"):
         mapper.build()
     with pytest.raises(ValueError, match="needs a keyframe"):

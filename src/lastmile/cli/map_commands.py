@@ -14,6 +14,8 @@ from lastmile.maps.osm_import import RESOLUTION_M, ImportReport, box_around, bui
 from lastmile.maps.picture import draw_site
 from lastmile.maps.site import SiteError
 from lastmile.planning.route_planner import RouteError, RoutePlanner
+from lastmile.share import find_share
+from lastmile.vehicle.description import read_robot
 
 FAILURE = 1
 
@@ -100,6 +102,34 @@ def show(
         typer.echo(f"route {route[0]} to {route[1]}: {found.spans[-1].end_m:.0f} m, "
                    f"crossings: {crossed}")  # fmt: skip
     typer.echo(f"wrote {output}")
+
+
+@app.command()
+def scan(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a run with its recording.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the bundle.")],
+    site: Annotated[
+        str, typer.Option(help="Site by name or folder; that of the run if not given.")
+    ] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
+    ] = None,
+    namespace: Annotated[str, typer.Option(help="The robot's namespace in the recording.")] = "/",
+) -> None:
+    """Make a lidar map from a recorded drive; record with `lidar_every` 3 or less for it."""
+    from lastmile.cli.lidar_maps import TOPICS, drive_mapper, save_lidar_map
+    from lastmile.nodes.delivery_run import read_about
+    from lastmile.nodes.playback import read_run
+    from lastmile.nodes.surroundings import ROBOT, read_named_site
+
+    try:
+        loaded = read_named_site(site or read_about(run_dir)["site"])
+        mapper = drive_mapper(loaded, read_robot(find_share(ROBOT)), config)
+        for _, _, topic, value in read_run(run_dir, TOPICS, namespace):
+            mapper.receive(topic, value)
+        typer.echo(save_lidar_map(mapper, loaded, output))
+    except ValueError as error:
+        _fail(str(error))
 
 
 def _box(bbox: str | None, around: str | None) -> Box | None:

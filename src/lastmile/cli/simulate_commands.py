@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lastmile.cli.lidar_maps import drive_mapper, save_lidar_map
 from lastmile.cli.run_folders import new_run_dir
 from lastmile.evaluation.report import write_report
 from lastmile.evaluation.run_log import RunLog
@@ -34,6 +35,9 @@ def simulate(
     config: Annotated[
         Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
     ] = None,
+    save_map: Annotated[
+        Path | None, typer.Option(help="Make a lidar map from the drive, write a bundle here.")
+    ] = None,
     limit_s: Annotated[float, typer.Option(min=1.0, help="Most simulated time [s].")] = 1800.0,
     output: Annotated[
         Path | None, typer.Option(help="Folder of the run; runs/<time> if not given.")
@@ -49,6 +53,9 @@ def simulate(
     history = History()
     delivery.loop.observe(log.observe)
     delivery.loop.observe(history)
+    mapper = drive_mapper(setting.site, setting.robot, config) if save_map else None
+    if mapper is not None:
+        delivery.loop.observe(lambda _s, _name, topic, value: mapper.receive(topic, value))
     began_s = time.process_time()
     try:
         with _progress() as progress:
@@ -74,6 +81,8 @@ def simulate(
     }
     summary = write_report(log, setting.site, setting.robot, run_dir, about)
     typer.echo(f"{summary.outcome}: {summary.text}")
+    if mapper is not None:
+        typer.echo(save_lidar_map(mapper, setting.site, save_map))
     typer.echo(f"report: {run_dir / 'report.html'}")
     if not summary.delivered:
         raise typer.Exit(1)

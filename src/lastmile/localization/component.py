@@ -17,6 +17,7 @@ from lastmile.types import (
     InitialPose,
     LocalizationState,
     OdometryEstimate,
+    PoseEstimate,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class LocalizationComponent:
         self._guards = {topic: InputGuard(topic, config.motion.history_s) for topic in _ORDER}
         self._queue: list[tuple[str, Any]] = []
         self._published_s = -np.inf
-        self._status = None
+        self._status: PoseEstimate | None = None
+        self._told_s = -np.inf
         self._gyro_sigma = config.motion.gyro_noise_radps
         self._speed_sigma = config.motion.speed_noise_mps
         start = config.start
@@ -141,7 +143,8 @@ class LocalizationComponent:
                     ),
                 )
             )
-        if self._status is not None:
+        if self._status is not None and self._status.stamp_s > self._told_s:
+            self._told_s = self._status.stamp_s
             out.append(("localization/status", self._status))
         return out
 

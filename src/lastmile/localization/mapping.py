@@ -11,8 +11,9 @@ firmly: deliveries need the lidar map to agree with the site's lockers above all
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from lastmile.localization.ray_map import map_from_scans
 from lastmile.localization.scan import PlanarScan, extract_surfaces
 from lastmile.localization.scan_matching import Match, ScanMatcher
 from lastmile.maps.likelihood import distance_field
-from lastmile.maps.site import OccupancyMap
+from lastmile.maps.site import OccupancyMap, Site
 from lastmile.types import (
     FixType,
     GnssFix,
@@ -35,9 +36,6 @@ from lastmile.types import (
     PointGrid,
     PoseEstimate,
 )
-
-if TYPE_CHECKING:
-    from lastmile.stack.context import Context
 
 PROTECTION_SIGMAS = 3.0
 """A protection level is taken for this many standard deviations of the drive's pose."""
@@ -70,12 +68,18 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class LidarMap:
-    """A map made from a drive, the poses (k, 3) that it was made with, and how it went."""
+    """
+    A map made from a drive, the poses (k, 3) that it was made with, and how it went.
+
+    `anchors` counts the poses that were known well; `step_m` is the median way between keyframes.
+    """
 
     occupancy: OccupancyMap
     stamps_s: np.ndarray
     poses_map_base: np.ndarray
     loops: int
+    anchors: int
+    step_m: float
     largest_correction_m: float
 
 
@@ -87,10 +91,13 @@ class LidarMapper:
     `localization/status`) and the `markers`, in the order of arrival; then `build`.
     """
 
-    def __init__(self, config: LocalizationConfig, context: Context) -> None:
-        self._mounts = context.robot.mounts
-        self._lockers = context.site.lockers
-        origin = context.site.origin
+    def __init__(
+        self, config: LocalizationConfig, site: Site, mounts: Mapping[str, np.ndarray]
+    ) -> None:
+        """Make maps of a site with sensors at `mounts` (4, 4), by frame, in base."""
+        self._mounts = mounts
+        self._lockers = site.lockers
+        origin = site.origin
         self._projection = MapProjection(origin.latitude_deg, origin.longitude_deg, origin.epsg)
         self._config = config.mapping
         self._scan = replace(config.scan, column_step=1, cell_m=0.1, max_points=1200)
@@ -171,6 +178,8 @@ class LidarMapper:
             np.array([keyframe.scan.stamp_s for keyframe in self.keyframes]),
             poses,
             loops,
+            len(self.anchors),
+            float(np.median(np.hypot(*np.diff(poses[:, :2], axis=0).T))),
             float(np.hypot(*(poses - first)[:, :2].T).max()),
         )
 
