@@ -43,7 +43,9 @@ def faults(
     from lastmile.nodes.stack_plan import settings_of_scenario
 
     os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))
-    settings = settings_of_scenario(new_run_dir(output), scenario=scenario, rate=rate)
+    settings = settings_of_scenario(
+        new_run_dir(output), scenario=scenario, rate=rate, patience_s=0.0
+    )
     with DeliveryRun(settings, order_of_settings(settings)) as run:
         campaign = FaultRun(run, (*FULL, *BESIDES), typer.echo)
         campaign.carry_out(limit_s)

@@ -1,0 +1,58 @@
+"""A driving robot stops when one of the processes that it needs dies or hangs."""
+
+import os
+import signal
+
+import pytest
+
+from lastmile.evaluation.faults import judge_stop
+from lastmile.nodes.stack_lock import free_domain
+from lastmile.nodes.stack_plan import settings_of_scenario
+from lastmile.share import find_share
+from lastmile.vehicle.description import read_robot
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(600)]
+
+# A long way to the first locker, so that the robot drives at once.
+SCENARIO = """\
+site: example
+start_distance_m: 70.0
+surroundings: {facade_shift_min_m: 0.0, facade_shift_max_m: 0.1, facade_changed_ratio: 0.0,
+               missing_ratio: 0.0, clutter_per_100m: 0.0, parked_ratio: 0.0}
+"""
+FAULTS = (
+    ("planner", signal.SIGKILL),
+    ("perception", signal.SIGSTOP),
+    ("command_gate", signal.SIGKILL),
+    ("localization", signal.SIGSTOP),
+)
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    """Drive once, and let one process after the other fail."""
+    from lastmile.nodes.delivery_run import DeliveryRun, order_of_settings, read_log
+    from lastmile.nodes.fault_run import FaultRun, Plan
+
+    folder = tmp_path_factory.mktemp("faults")
+    scenario = folder / "drive.yaml"
+    scenario.write_text(SCENARIO)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(free_domain()))
+        settings = settings_of_scenario(folder / "run", scenario=str(scenario), rate=2.0)
+        os.makedirs(settings.run_dir)
+        with DeliveryRun(settings, order_of_settings(settings)) as run:
+            faults = FaultRun(run, [Plan(*fault) for fault in FAULTS], print)
+            faults.carry_out(limit_s=300.0, to_the_end=False)
+    log = read_log(settings.run_dir)
+    braking = read_robot(find_share("sim/robot/lastmile.urdf")).limits.braking_mps2
+    return {fault.node: judge_stop(log, fault, braking) for fault in faults.faults}
+
+
+@pytest.mark.parametrize("node", [node for node, _ in FAULTS])
+def test_robot_brakes_in_time_stands_in_time_and_the_cause_is_named(verdicts, node):
+    verdict = verdicts[node]
+    assert verdict.speed_mps > 0.9
+    assert verdict.braking_after_s <= 0.3, verdict
+    assert verdict.stopped_m <= verdict.allowed_m, verdict
+    assert verdict.cause, verdict
