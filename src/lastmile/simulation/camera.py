@@ -17,6 +17,8 @@ from lastmile.types import CameraImage, CameraModel
 FRAME = "camera_optical_frame"
 TEXEL_M = 0.002
 NEAR_M = 0.02
+STILL = 1e-4
+"""While its pose changes by less (metres, radians), the camera sees what it saw."""
 BACKGROUND, BODY, DOOR, DOOR_OPEN = 120, 165, 140, 35
 DOOR_SIZE_M = (0.5, 0.4)
 DOOR_MIDDLE_M = 0.55
@@ -47,6 +49,9 @@ class Camera:
         }
         self._rays: np.ndarray | None = None
         self._noise: np.ndarray | None = None
+        self._seen: list[tuple[str, bool]] = []
+        self._seen_from = np.zeros((4, 4))
+        self._seen_pixels = np.empty(0, np.uint8)
 
     def take(
         self, stamp_s: float, T_map_base: np.ndarray, doors_open: dict[str, bool]
@@ -55,14 +60,23 @@ class Camera:
         near = [locker for locker in self._lockers if self._concerns(locker, T_map_base)]
         if not near:
             return None
+        T_map_camera = T_map_base @ self._T_base_optical
+        pixels = self._view(T_map_camera, [(k, doors_open.get(k.id, False)) for k in near])
+        return CameraImage(stamp_s, FRAME, self._add_noise(pixels), self.model)
+
+    def _view(self, T_map_camera: np.ndarray, near: list[tuple[Locker, bool]]) -> np.ndarray:
+        """Draw lockers with their doors open or not; drawn once while the robot stands."""
+        seen = [(locker.id, is_open) for locker, is_open in near]
+        if seen == self._seen and np.abs(T_map_camera - self._seen_from).max() < STILL:
+            return self._seen_pixels
         shape = (self.config.height_px, self.config.width_px)
         pixels = np.full(shape, BACKGROUND, dtype=np.uint8)
-        T_map_camera = T_map_base @ self._T_base_optical
-        for locker in near:
-            self._draw(pixels, locker, T_map_camera, doors_open.get(locker.id, False))
+        for locker, is_open in near:
+            self._draw(pixels, locker, T_map_camera, is_open)
         if self.config.blur_sigma_px > 0.0:
             pixels = cv2.GaussianBlur(pixels, (0, 0), self.config.blur_sigma_px)
-        return CameraImage(stamp_s, FRAME, self._add_noise(pixels), self.model)
+        self._seen, self._seen_from, self._seen_pixels = seen, T_map_camera, pixels
+        return pixels
 
     def _concerns(self, locker: Locker, T_map_base: np.ndarray) -> bool:
         """Tell whether a locker is near and not behind the robot."""
@@ -82,26 +96,18 @@ class Camera:
         if region is None:
             return
         x0, y0, x1, y1 = region
-        rays = self._lens()[y0:y1, x0:x1]
-        # Intersection with the plane outward . p = outward . middle, then port y and z.
-        along = (rays[..., 0] * outward[0] + rays[..., 1] * outward[1] + outward[2]).astype(
-            np.float32
-        )
-        depth = np.float32(outward @ middle) / np.where(np.abs(along) < 1e-6, -1e-6, along)
-        left, up = T_camera_port[:3, 1], T_camera_port[:3, 2]
-        y = depth * (rays[..., 0] * left[0] + rays[..., 1] * left[1] + left[2]) - left @ middle
-        z = depth * (rays[..., 0] * up[0] + rays[..., 1] * up[1] + up[2]) - up @ middle
         levels = self._fronts[locker.id, is_open]
         texels_per_pixel = max(1e-3, -outward @ middle) / self.model.K[0, 0] / TEXEL_M
         level = int(np.clip(np.floor(np.log2(max(1.0, texels_per_pixel))), 0, len(levels) - 1))
-        texel = TEXEL_M * 2**level
-        u = ((0.5 * locker.width_m + y) / texel - 0.5).astype(np.float32)
-        v = ((locker.height_m - z) / texel - 0.5).astype(np.float32)
-        drawn = cv2.remap(levels[level], u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         height, width = levels[level].shape
-        inside = (depth > NEAR_M) & (u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)
-        window = pixels[y0:y1, x0:x1]
-        window[inside] = drawn[inside]
+        H = _texels_of_rays(T_camera_port, locker, TEXEL_M * 2**level)
+        u, v, w = cv2.split(cv2.transform(self._lens()[y0:y1, x0:x1], H.astype(np.float32)))
+        u, v = cv2.divide(u, w), cv2.divide(v, w)
+        # Depth is 1 / w; rays that run away from the plane meet it behind the camera.
+        seen = cv2.inRange(w, 1e-6, 1.0 / NEAR_M)
+        seen &= cv2.inRange(u, -0.5, width - 0.5) & cv2.inRange(v, -0.5, height - 0.5)
+        drawn = cv2.remap(levels[level], u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        cv2.copyTo(drawn, seen, pixels[y0:y1, x0:x1])
 
     def _region(
         self, locker: Locker, T_camera_port: np.ndarray
@@ -124,7 +130,7 @@ class Camera:
         return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
     def _lens(self) -> np.ndarray:
-        """Undistorted ray (x, y at depth 1) of each pixel, worked out at the first image."""
+        """Undistorted ray (x, y, 1) of each pixel, worked out at the first image."""
         if self._rays is None:
             width, height = self.config.width_px, self.config.height_px
             # Every eighth pixel, then interpolated: the lens is smooth to 1e-3 px over 8 px.
@@ -137,8 +143,11 @@ class Camera:
             x, y = np.meshgrid(
                 np.arange(width, dtype=np.float32) / 8.0, np.arange(height, dtype=np.float32) / 8.0
             )
-            self._rays = np.dstack(
-                [cv2.remap(rays[..., i], x, y, cv2.INTER_LINEAR) for i in range(2)]
+            self._rays = cv2.merge(
+                [
+                    *(cv2.remap(rays[..., i], x, y, cv2.INTER_LINEAR) for i in range(2)),
+                    np.ones((height, width), np.float32),
+                ]
             )
         return self._rays
 
@@ -187,6 +196,19 @@ def front_texture(locker: Locker, is_open: bool) -> np.ndarray:
         texture[v - quiet : v + side + quiet, u - quiet : u + side + quiet] = 255
         texture[v : v + side, u : u + side] = marker
     return texture
+
+
+def _texels_of_rays(T_camera_port: np.ndarray, locker: Locker, texel_m: float) -> np.ndarray:
+    """
+    Homography from rays (x, y, 1) to texels of a front (u w, v w, w), w one over the depth.
+
+    The point of the plane on a ray r is r / (n . r) with n = outward / (outward . middle).
+    """
+    outward, left, up, middle = (T_camera_port[:3, i] for i in range(4))
+    w = outward / (outward @ middle)
+    u = (left + (0.5 * locker.width_m - left @ middle) * w) / texel_m - 0.5 * w
+    v = (-up + (locker.height_m + up @ middle) * w) / texel_m - 0.5 * w
+    return np.stack([u, v, w])
 
 
 def _mipmaps(texture: np.ndarray) -> list[np.ndarray]:
