@@ -100,6 +100,24 @@ def _finite(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
         raise Rejected(f"{name} is {array.tolist()!r}, it must be finite")
 
 
+def _all_good(value: ObstacleArray) -> bool:
+    """Tell at once, in the common case, that all obstacles are good."""
+    arrays = []
+    for o in value.obstacles:
+        steps = len(o.predicted_path)
+        if not (
+            np.shape(o.position) == np.shape(o.velocity) == (2,)
+            and np.shape(o.footprint)[1:] == (2,)
+            and (steps == 0 or np.shape(o.predicted_path)[1:] == (2,))
+            and np.shape(o.predicted_sigma) == (steps,)
+            and (steps == 0 or 0.0 < o.prediction_dt_s < np.inf)
+        ):
+            return False
+        arrays += [o.position, o.velocity, o.predicted_sigma]
+        arrays += [np.ravel(o.footprint), np.ravel(o.predicted_path)]
+    return not arrays or bool(np.isfinite(np.concatenate(arrays)).all())
+
+
 def _check_odometry(value: OdometryEstimate) -> None:
     _finite("pose", value.pose_odom_base, (3,))
     _finite("twist", value.twist_base, (2,))
@@ -111,6 +129,8 @@ def _check_localization(value: PoseEstimate) -> None:
 
 
 def _check_obstacles(value: ObstacleArray) -> None:
+    if _all_good(value):
+        return
     for o in value.obstacles:
         _finite(f"position of obstacle {o.id}", o.position, (2,))
         _finite(f"velocity of obstacle {o.id}", o.velocity, (2,))

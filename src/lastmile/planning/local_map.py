@@ -7,6 +7,7 @@ that stand are drawn in, those that move are taken out, because predictions spea
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +18,8 @@ from lastmile.planning.mpc import ClearanceField
 from lastmile.types import Cell, LocalCostMap, Obstacle
 
 FAR_M = 5.0
+BORDER_M = 4.0
+"""Obstacles whose middle is so far outside do not reach in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,11 @@ class LocalMapper:
         seen_s[near] = cost_map.stamp_s
 
     def _draw_obstacles(self, blocked, unknown, obstacles: tuple[Obstacle, ...]) -> None:
+        size_m = self._resolution_m * np.array(blocked.shape[::-1])
+        low, high = self._origin - BORDER_M, self._origin + size_m + BORDER_M
+        positions = np.array([o.position for o in obstacles]).reshape(-1, 2)
+        inside = ((positions > low) & (positions < high)).all(axis=1)
+        obstacles = [o for o, near in zip(obstacles, inside, strict=True) if near]
         moving = [o for o in obstacles if is_moving(o, self._config.moving_mps)]
         standing = [o for o in obstacles if not is_moving(o, self._config.moving_mps)]
         for obstacle in moving:
@@ -151,7 +159,7 @@ class LocalMapper:
 
 def is_moving(obstacle: Obstacle, moving_mps: float) -> bool:
     """Tell whether predictions speak for an obstacle rather than the map."""
-    return bool(np.hypot(*obstacle.velocity) > moving_mps)
+    return math.hypot(*obstacle.velocity) > moving_mps
 
 
 def _grown(outline: np.ndarray, margin_m: float) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from lastmile.types import Obstacle, ObstacleKind
 
-VEHICLE_LIKE = (ObstacleKind.VEHICLE, ObstacleKind.CYCLIST)
+LENGTH_MAX_M = 3.5
+"""Half of the longest thing that is tracked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ def predict_discs(
     times_s: np.ndarray,
     sigma_max_m: float,
     moving_mps: float,
+    position: np.ndarray,
+    reach_m: float,
 ) -> list[Disc]:
     """
     Cover obstacles by discs at times from now.
@@ -45,14 +49,24 @@ def predict_discs(
         Uncertainty is not let grow beyond this, or the robot would freeze in a crowd.
     moving_mps : float
         Slower obstacles stand.
+    position : ndarray, shape (2,)
+        Where the robot is.
+    reach_m : float
+        What does not come so near to it is left out.
 
     """
     discs = []
     for obstacle in obstacles:
-        moving = bool(np.hypot(*obstacle.velocity) > moving_mps)
+        speed = math.hypot(*obstacle.velocity)
+        moving = speed > moving_mps
         if not moving and obstacle.kind is not ObstacleKind.PERSON:
             continue
+        away_m = math.dist(obstacle.position, position)
+        if away_m > reach_m + LENGTH_MAX_M + speed * (age_s + times_s[-1]):
+            continue
         centres, sigma = _path(obstacle, age_s + times_s, moving)
+        if not (np.hypot(*(centres - position).T) < reach_m + LENGTH_MAX_M).any():
+            continue
         sigma = np.minimum(sigma, sigma_max_m)
         for offset, radius_m in _cover(obstacle):
             discs.append(
@@ -85,7 +99,10 @@ def _cover(obstacle: Obstacle) -> list[tuple[np.ndarray, float]]:
     if len(outline) < 3:
         return [(np.zeros(2), 0.3)]
     middle = outline.mean(axis=0)
-    _, _, axes = np.linalg.svd(outline - middle, full_matrices=False)
+    x, y = (outline - middle).T
+    turn = 0.5 * math.atan2(2.0 * float(x @ y), float(x @ x - y @ y))
+    c, s = math.cos(turn), math.sin(turn)
+    axes = np.array([[c, s], [-s, c]])
     spread = (outline - middle) @ axes.T
     low, high = spread.min(axis=0), spread.max(axis=0)
     length, width = high - low

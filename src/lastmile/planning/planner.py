@@ -50,6 +50,8 @@ BACK_UP_M = 0.6
 BACK_UP_AFTER_S = 3.0
 BACK_UP_SPEED_MPS = 0.25
 PREDICTION_S = 6.0
+NEAR_M = 8.0
+"""Moving obstacles that do not come nearer are of no concern."""
 STANDING_MPS = 0.05
 HELD_MPS = 0.2
 PROGRESS_M = 0.2
@@ -197,8 +199,10 @@ class LocalPlanner:
             self._times_s,
             self._config.people.sigma_max_m,
             self._config.local_map.moving_mps,
+            start.pose[:2],
+            NEAR_M,
         )
-        near = [d for d in discs if np.hypot(*(d.centres - start.pose[:2]).T).min() < 8.0]
+        near = [d for d in discs if np.hypot(*(d.centres - start.pose[:2]).T).min() < NEAR_M]
         return Surroundings(local_map, near, self._times_s)
 
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:

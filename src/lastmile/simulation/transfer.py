@@ -59,6 +59,8 @@ class Transfer:
         ValueError.
         """
         self.bodies = {locker.id: LockerBody(locker) for locker in lockers}
+        ports = [locker.pose_map_port[:2] for locker in lockers]
+        self._ports = np.array(ports, float).reshape(-1, 2)
         self._pose_base_port = se2.from_matrix(T_base_port)
         self._rng = rng
         self._bay_command: BayCommand | None = None
@@ -88,8 +90,9 @@ class Transfer:
     ) -> None:
         """Move on by `dt_s`; `faults` may hold conveyor_jam and door_stuck."""
         pose_map_port = se2.compose(pose_map_base, self._pose_base_port)
-        for body in self.bodies.values():
-            body.docked = is_docked(pose_map_port, body.locker)
+        near = np.abs(self._ports - pose_map_port[:2]).max(axis=1) <= DOCK_DISTANCE_M
+        for body, is_near in zip(self.bodies.values(), near, strict=True):
+            body.docked = bool(is_near) and is_docked(pose_map_port, body.locker)
             self._move_door(body, stamp_s, dt_s, "door_stuck" in faults)
         docked = next((b for b in self.bodies.values() if b.docked), None)
         self._part_from_lost_locker(docked)
