@@ -441,3 +441,29 @@ def test_cost_map_cells_outside_their_values_are_refused():
     value = types.LocalCostMap(1.0, np.zeros(2), 0.1, np.full((2, 2), 50, np.int8))
     with pytest.raises(ValueError, match="cell value 50"):
         reader(types.LocalCostMap)(to_message(value))
+
+
+def test_obstacle_whose_outline_or_path_lacks_a_number_is_refused():
+    obstacle = types.Obstacle(
+        id=7,
+        kind=types.ObstacleKind.PERSON,
+        position=np.zeros(2),
+        velocity=np.zeros(2),
+        covariance=np.eye(4),
+        footprint=np.zeros((4, 2)),
+        height_m=1.7,
+        age_s=1.0,
+        observed=True,
+        predicted_path=np.zeros((3, 2)),
+        predicted_sigma=np.zeros(3),
+        prediction_dt_s=0.1,
+    )
+    for field, count, rule in (
+        ("footprint", 7, "footprint: 7 numbers, x and y of each point are needed"),
+        ("predicted_path", 5, "predicted_path: 5 numbers"),
+        ("predicted_sigma", 2, "obstacle 7: 3 predicted points and 2 sigmas"),
+    ):
+        message = to_message(types.ObstacleArray(1.0, (obstacle,)))
+        setattr(message.obstacles[0], field, [0.0] * count)
+        with pytest.raises(ValueError, match=rule):
+            reader(types.ObstacleArray)(message)

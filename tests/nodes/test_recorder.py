@@ -31,7 +31,7 @@ def test_definitions_of_all_recorded_topics_are_complete():
 
 def test_definition_holds_the_messages_inside_messages_once():
     text = definition("lastmile_msgs/msg/ObstacleArray")
-    for part in ("lastmile_msgs/Obstacle", "geometry_msgs/Point32", "builtin_interfaces/Time"):
+    for part in ("lastmile_msgs/Obstacle", "geometry_msgs/Vector3", "builtin_interfaces/Time"):
         assert text.count(f"MSG: {part}\n") == 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Point32, Pose2D, Quaternion, Vector3
+from geometry_msgs.msg import Point, Pose2D, Quaternion, Vector3
 from std_msgs.msg import Header
 
 NANO = 1_000_000_000
@@ -44,11 +44,6 @@ def pose_array(pose: Pose2D) -> np.ndarray:
 def point(x: float, y: float, z: float = 0.0) -> Point:
     """Make a point of Python floats."""
     return Point(x=float(x), y=float(y), z=float(z))
-
-
-def point_32(x: float, y: float) -> Point32:
-    """Make a float32 point on the ground."""
-    return Point32(x=float(x), y=float(y), z=0.0)
 
 
 def vector(values: np.ndarray) -> Vector3:

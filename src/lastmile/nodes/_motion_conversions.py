@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 
 import numpy as np
-from geometry_msgs.msg import Polygon, Pose, PoseWithCovarianceStamped, TwistStamped, Vector3
+from geometry_msgs.msg import Pose, PoseWithCovarianceStamped, TwistStamped, Vector3
 from nav_msgs.msg import OccupancyGrid, Odometry
 from scipy.spatial.transform import Rotation
 
@@ -13,7 +13,6 @@ from lastmile import types
 from lastmile.nodes._fields import (
     header,
     point,
-    point_32,
     pose_2d,
     pose_array,
     quaternion_yaw,
@@ -126,12 +125,12 @@ def _obstacle_message(value: types.Obstacle) -> lm.Obstacle:
         position=point(*value.position.tolist()),
         velocity=Vector3(x=vx, y=vy, z=0.0),
         covariance=np.asarray(value.covariance, dtype=float).ravel(),
-        footprint=Polygon(points=[point_32(x, y) for x, y in value.footprint.tolist()]),
+        footprint=_flat(value.footprint),
         height=float(value.height_m),
         age=float(value.age_s),
         observed=bool(value.observed),
-        predicted_path=[point_32(x, y) for x, y in value.predicted_path.tolist()],
-        predicted_sigma=array.array("f", value.predicted_sigma.tolist()),
+        predicted_path=_flat(value.predicted_path),
+        predicted_sigma=_flat(value.predicted_sigma),
         prediction_dt=float(value.prediction_dt_s),
     )
 
@@ -145,9 +144,10 @@ def obstacles_value(message: lm.ObstacleArray) -> types.ObstacleArray:
 
 
 def _obstacle_value(message: lm.Obstacle) -> types.Obstacle:
-    if len(message.predicted_path) != len(message.predicted_sigma):
+    path = _outline(message.predicted_path, "predicted_path")
+    if len(path) != len(message.predicted_sigma):
         raise ValueError(
-            f"obstacle {message.id}: {len(message.predicted_path)} predicted points and"
+            f"obstacle {message.id}: {len(path)} predicted points and"
             f" {len(message.predicted_sigma)} sigmas; as many of each are needed"
         )
     return types.Obstacle(
@@ -156,18 +156,24 @@ def _obstacle_value(message: lm.Obstacle) -> types.Obstacle:
         position=np.array([message.position.x, message.position.y]),
         velocity=np.array([message.velocity.x, message.velocity.y]),
         covariance=square(message.covariance, 4, "covariance"),
-        footprint=_outline(message.footprint.points),
+        footprint=_outline(message.footprint, "footprint"),
         height_m=message.height,
         age_s=message.age,
         observed=message.observed,
-        predicted_path=_outline(message.predicted_path),
+        predicted_path=path,
         predicted_sigma=np.array(message.predicted_sigma, dtype=float),
         prediction_dt_s=message.prediction_dt,
     )
 
 
-def _outline(points: list) -> np.ndarray:
-    return np.array([(p.x, p.y) for p in points], dtype=float).reshape(-1, 2)
+def _flat(values: np.ndarray) -> array.array:
+    return array.array("f", np.asarray(values, dtype=np.float32).tobytes())
+
+
+def _outline(flat: array.array, what: str) -> np.ndarray:
+    if len(flat) % 2:
+        raise ValueError(f"{what}: {len(flat)} numbers, x and y of each point are needed")
+    return np.array(flat, dtype=float).reshape(-1, 2)
 
 
 CELLS = np.array(sorted(int(cell) for cell in types.Cell), dtype=np.int8)
