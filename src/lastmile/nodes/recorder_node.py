@@ -53,7 +53,7 @@ class RecorderConfig:
     compression: str = param("zstd", "Compression of chunks.", choices=tuple(COMPRESSIONS))
     lidar_every: int = param(10, "Of the lidar clouds one in so many, 0 for none.", low=0)
     depth_every: int = param(10, "Of the depth clouds one in so many, 0 for none.", low=0)
-    camera_every: int = param(5, "Of the images one in so many, 0 for none.", low=0)
+    camera_every: int = param(20, "Of the images one in so many, 0 for none.", low=0)
     cost_map_every: int = param(5, "Of the cost maps one in so many, 0 for none.", low=0)
     free_min_mb: float = param(
         200.0, "Space that stays free on the disk, or recording ends.", unit="MB", low=0.0
