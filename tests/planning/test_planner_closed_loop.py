@@ -57,16 +57,17 @@ def test_robot_arrives_at_the_goal_with_the_heading_wanted():
 
 def test_robot_passes_clutter():
     rng = np.random.default_rng(0)
-    world = sidewalk(30.0)
-    for x in np.arange(5.0, 28.0, 5.0):
+    world = sidewalk(16.0)
+    for x in np.arange(4.0, 14.0, 4.0):
         y = rng.uniform(-1.6, 1.6)
         a, b = rng.uniform(0.1, 0.4, 2)
         world.box(x - a, y - b, x + a, y + b)
-    world.drive(make_route([[0, 0.4], [30, 0.2]]))
-    world.run(60.0)
-    assert_arrived(world, [30.0, 0.2])
+    world.drive(make_route([[0, 0.4], [16, 0.2]]))
+    world.run(40.0)
+    assert_arrived(world, [16.0, 0.2])
 
 
+@pytest.mark.slow
 def test_robot_passes_walking_and_standing_people_with_room():
     world = sidewalk(25.0, half_m=2.0)
     for x, y, v in ((9, 0.2, -1.2), (7, -0.9, 0.0), (14, 0.5, -1.0)):
@@ -117,6 +118,7 @@ def signal_feed(green_from_s, remaining_s=30.0):
     return feed
 
 
+@pytest.mark.slow
 def test_robot_waits_at_the_kerb_for_green():
     world = crossing_world(signal_feed(9.0))
     world.run(8.5)
@@ -134,6 +136,7 @@ def test_green_that_is_too_short_is_not_used():
     assert "needed" in world.status.reason
 
 
+@pytest.mark.slow
 def test_robot_lets_cars_pass_where_there_is_no_signal():
     world = crossing_world()
     outline = np.array([[-0.9, -2.2], [0.9, -2.2], [0.9, 2.2], [-0.9, 2.2]])
