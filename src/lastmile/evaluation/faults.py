@@ -96,15 +96,27 @@ def judge_stop(log: RunLog, fault: Fault, braking_mps2: float) -> StopVerdict:
     speeds = np.abs([t.twist_base[0] for t in after])
     places = np.array([before[-1].pose_map_base[:2], *(t.pose_map_base[:2] for t in after)])
     gone = np.hypot(*np.diff(places, axis=0).T).cumsum()
-    slower, standing = speeds < speed - SLOWER_MPS, speeds < STANDING_MPS
+    standing = speeds < STANDING_MPS
     return StopVerdict(
         fault,
         speed,
-        float(stamps[slower.argmax()] - fault.stamp_s) if slower.any() else float("inf"),
+        _first_below(stamps, speeds, speed - SLOWER_MPS) - fault.stamp_s,
         float(gone[standing.argmax()]) if standing.any() else float("inf"),
         speed * BRAKING_BEGINS_S + speed**2 / (2.0 * braking_mps2),
         _named_cause(log, fault),
     )
+
+
+def _first_below(stamps: np.ndarray, speeds: np.ndarray, limit: float) -> float:
+    """Find when the speed first falls below a limit, between the samples; never is infinite."""
+    below = speeds < limit
+    if not below.any():
+        return float("inf")
+    i = int(below.argmax())
+    if i == 0:
+        return float(stamps[0])
+    part = (speeds[i - 1] - limit) / (speeds[i - 1] - speeds[i])
+    return float(stamps[i - 1] + part * (stamps[i] - stamps[i - 1]))
 
 
 def _named_cause(log: RunLog, fault: Fault) -> str:

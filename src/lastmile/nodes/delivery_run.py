@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -136,7 +138,7 @@ class DeliveryRun:
         self._client.spin(duration_s)
         if self._client.lost:
             # The mission's journal knows the order; a new goal of the same order joins it.
-            self._client.order(self.order)
+            self._client.order(dataclasses.replace(self.order, goal_id=uuid.uuid4().hex))
         self.result = self._client.result
         if self.result is not None:
             self._client.spin(AFTERMATH_S)
@@ -195,8 +197,8 @@ class DeliveryRun:
             "rate": settings.rate,
             "namespace": settings.namespace,
             "ros_domain": int(os.environ.get("ROS_DOMAIN_ID") or 0),
-            "order": asdict(self.order),
-            "result": asdict(self.result) if self.result is not None else None,
+            "order": dataclasses.asdict(self.order),
+            "result": dataclasses.asdict(self.result) if self.result is not None else None,
             "ended": self.stack.reason,
         }
         path = settings.run_dir / RUN_FILE
