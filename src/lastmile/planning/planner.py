@@ -14,22 +14,20 @@ import numpy as np
 from lastmile.geometry import polyline
 from lastmile.geometry.se2 import advance, compose, invert, transform, wrap_angle
 from lastmile.planning import speed as speeds
+from lastmile.planning.arrival import Arrival
+from lastmile.planning.backing import BackingUp
 from lastmile.planning.candidates import Candidates
 from lastmile.planning.certificate import Certifier, Surroundings
 from lastmile.planning.config import PlannerConfig
 from lastmile.planning.crossing import CrossingGuard
 from lastmile.planning.guide import Guide, find_guide
 from lastmile.planning.local_map import LocalMap, LocalMapper
-from lastmile.planning.motion_plan import (
-    Motion,
-    drive_then_brake,
-    reverse_straight,
-    stand,
-    turn_on_spot,
-)
+from lastmile.planning.motion_plan import Motion, drive_then_brake, stand
 from lastmile.planning.mpc import Mpc, MpcProblem
 from lastmile.planning.obstacles import Disc, predict_discs
 from lastmile.planning.reference import Latch, RouteReference
+from lastmile.planning.stopping import STANDING_MPS, Plan, Start, Stopping
+from lastmile.planning.turning import Turning
 from lastmile.types import (
     LocalCostMap,
     LocalizationState,
@@ -42,22 +40,11 @@ from lastmile.types import (
 )
 from lastmile.vehicle.description import RobotDescription
 
-TURN_FROM_RAD = 0.9
-TURN_UNTIL_RAD = 0.2
-TURN_RATE = 0.8
-TURN_ACCELERATION = 1.5
-BACK_UP_M = 0.6
-BACK_UP_AFTER_S = 3.0
-BACK_UP_SPEED_MPS = 0.25
 PREDICTION_S = 6.0
 NEAR_M = 8.0
 """Moving obstacles that do not come nearer are of no concern."""
-STANDING_MPS = 0.05
 HELD_MPS = 0.2
 PROGRESS_M = 0.2
-GOAL_BLOCKED_M = 0.8
-GOAL_BLOCKED_S = 2.0
-"""A goal that something stands on counts as reached from this far, when nothing leads nearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +59,6 @@ class Scene:
     signals: SignalStates | None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do, whether it is certified, why it is slow, and whether the goal is reached."""
-
-    motion: Motion
-    certified: bool
-    reason: str
-    arrived: bool = False
-    failure: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where the plan begins: pose and twist of the robot at the stamp of the step."""
-
-    stamp_s: float
-    pose: np.ndarray
-    twist: np.ndarray
-
-
 class LocalPlanner:
     """Follows one route; `plan` is called at every step."""
 
@@ -99,7 +66,6 @@ class LocalPlanner:
         self.reference = RouteReference(route)
         self.guide: Guide | None = None
         self.choice = ""
-        self.uncertified = 0
         self._config = config
         self._limits = robot.limits
         low, high = robot.footprint.min(axis=0), robot.footprint.max(axis=0)
@@ -122,13 +88,13 @@ class LocalPlanner:
         self._guard = CrossingGuard(config.crossing)
         self._motion: Motion | None = None
         self._motion_stamp_s = -np.inf
-        self._turning = False
-        self._at_goal = False
-        self._goal_distance_m = 0.0
-        self._back_up_m = 0.0
+        step_s = config.mpc.step_s
+        self._stopping = Stopping(robot.limits, step_s, self._certifier)
+        self._turning = Turning(step_s, self._certifier)
+        self._backing = BackingUp(robot.limits, step_s, self._certifier)
+        self._arrival = Arrival(config.arrival, config.mpc.field_distance_m)
         self._best_m = -np.inf
         self._progress_s = np.nan
-        self._backed_up_s = -np.inf
         self._times_s = np.arange(0.0, PREDICTION_S + 1e-9, config.mpc.step_s)
 
     # ------------------------------------------------------------------ the stages of a step
@@ -139,7 +105,7 @@ class LocalPlanner:
         unfit = (LocalizationState.LOST, LocalizationState.INITIALIZING)
         if scene.localization.state in unfit:
             reason = f"localization is {scene.localization.state.value}"
-            return self._keep(Plan(self._brake(start), True, reason), start.stamp_s)
+            return self._keep(Plan(self._stopping.brake(start), True, reason), start.stamp_s)
         self._latch.update(scene.localization.pose_map_odom, start.pose[:2], start.stamp_s)
         pose_map_odom = self._latch.pose_map_odom
         distance_m = self.reference.locate(compose(pose_map_odom, start.pose)[:2])
@@ -147,7 +113,7 @@ class LocalPlanner:
         if distance_m > limit_m:
             failure = f"robot is {distance_m:.1f} m from its route, limit {limit_m:.1f} m"
             return self._keep(
-                Plan(self._brake(start), True, failure, failure=failure), start.stamp_s
+                Plan(self._stopping.brake(start), True, failure, failure=failure), start.stamp_s
             )
         around = self._surroundings(scene, start)
         plan = self._plan_motion(scene, start, around)
@@ -209,22 +175,23 @@ class LocalPlanner:
         arrival = self._arrive(start, around)
         if arrival is not None:
             return arrival
-        if self._back_up_m > 0.0:
+        if self._backing.going:
             return self._back_up(start, around)
         self.guide = self._find_guide(start, around.local_map)
         if self.guide is None or not self.guide.moves_nearer:
-            return self._stuck(Plan(self._brake(start), True, "no way ahead"), start, around)
+            return self._stuck(
+                Plan(self._stopping.brake(start), True, "no way ahead"), start, around
+            )
         limit, reason = self._speed_limits(scene, start, around)
         error = self._heading_error(start)
-        self._turning = abs(error) > (TURN_UNTIL_RAD if self._turning else TURN_FROM_RAD)
-        if self._turning and limit[0] > 0.0:
+        if self._turning.wanted(error) and limit[0] > 0.0:
             if abs(start.twist[0]) < STANDING_MPS:
                 return self._turn(start, around, error, "turning to the route")
             limit = np.zeros_like(limit)
         if limit[0] < HELD_MPS and abs(start.twist[0]) < 2.0 * STANDING_MPS:
             # Told to stand here, the robot does not dance out of the way of those who pass.
             self._candidates.forget()
-            plan = self._certify_braking(start, around, reason or "no way seen free")
+            plan = self._stopping.plan(start, around, reason or "no way seen free")
         else:
             plan = self._drive(start, around, limit, reason)
         if plan.motion.moves or reason.startswith("crossing"):
@@ -346,7 +313,7 @@ class LocalPlanner:
         choice = self._candidates.choose(problem, contested, start.stamp_s)
         if choice is None:
             self._candidates.forget()
-            return self._certify_braking(start, around, "controller found no plan")
+            return self._stopping.plan(start, around, "controller found no plan")
         self.choice = choice.label
         return self._certify(start, around, choice.solution.states, reason)
 
@@ -362,120 +329,64 @@ class LocalPlanner:
                     motion = stand(start.pose, step_s)
                 return Plan(motion, True, reason or found)
             found = found or problem
-        return self._certify_braking(start, around, found)
-
-    def _certify_braking(self, start: Start, around: Surroundings, reason: str) -> Plan:
-        """Brake as gently as is free, else as hard as the robot can."""
-        for braking in (self._limits.braking_mps2, self._limits.emergency_braking_mps2):
-            motion = self._brake(start, braking)
-            if not self._certifier.check(motion, around):
-                return Plan(motion, True, reason)
-        self.uncertified += 1
-        return Plan(motion, False, reason)
-
-    def _brake(self, start: Start, braking_mps2: float | None = None) -> Motion:
-        braking = self._limits.braking_mps2 if braking_mps2 is None else braking_mps2
-        state = np.concatenate([start.pose, start.twist])[None]
-        if np.abs(start.twist).max() < 1e-3:
-            return stand(start.pose, self._config.mpc.step_s)
-        states = np.repeat(state, 2, axis=0)
-        return drive_then_brake(states, 0, self._config.mpc.step_s, braking, self._limits)
+        return self._stopping.plan(start, around, found)
 
     def _turn(self, start: Start, around: Surroundings, angle: float, reason: str) -> Plan:
-        """Turn on the spot, the short way or else the long way."""
         self._candidates.forget()
-        found = ""
-        for turn in (angle, angle - np.copysign(2.0 * np.pi, angle)):
-            if abs(turn) > 1.5 * np.pi:
-                continue
-            motion = turn_on_spot(
-                start.pose,
-                float(start.twist[1]),
-                turn,
-                self._config.mpc.step_s,
-                TURN_RATE,
-                TURN_ACCELERATION,
-            )
-            problem = self._certifier.check(motion, around)
-            if not problem:
-                return Plan(motion, True, reason)
-            found = found or problem
-        plan = self._certify_braking(start, around, f"no room to turn: {found}")
+        motion, bars = self._turning.find(start, around, angle)
+        if motion is not None:
+            return Plan(motion, True, reason)
+        plan = self._stopping.plan(start, around, f"no room to turn: {bars}")
         return self._stuck(plan, start, around)
 
     def _stuck(self, plan: Plan, start: Start, around: Surroundings) -> Plan:
         """Nothing goes ahead: after a while try to back up, where the ground behind is seen."""
-        long_enough = self.stuck_s(start.stamp_s) > BACK_UP_AFTER_S
-        rested = start.stamp_s - self._backed_up_s > 4.0 * BACK_UP_AFTER_S
         people = any(word in plan.reason for word in (ObstacleKind.PERSON.value, "people"))
-        if long_enough and rested and not people:
-            self._back_up_m = BACK_UP_M
-            self._backed_up_s = start.stamp_s
+        if not people and self._backing.begin(self.stuck_s(start.stamp_s), start.stamp_s):
             return self._back_up(start, around)
         return plan
 
     def _back_up(self, start: Start, around: Surroundings) -> Plan:
         self._candidates.forget()
-        step_s = self._config.mpc.step_s
-        for length_m in (self._back_up_m, 0.5 * self._back_up_m):
-            motion = reverse_straight(
-                start.pose,
-                BACK_UP_SPEED_MPS,
-                length_m,
-                step_s,
-                self._limits,
-                float(start.twist[0]),
-            )
-            if length_m > 0.05 and not self._certifier.check(motion, around):
-                moved = float(np.hypot(*(motion.poses[1] - motion.poses[0])[:2]))
-                self._back_up_m = max(length_m - moved, 0.0)
-                return Plan(motion, True, "backing up")
-        self._back_up_m = 0.0
-        return self._certify_braking(start, around, "no room to back up")
+        motion = self._backing.find(start, around)
+        if motion is None:
+            return self._stopping.plan(start, around, "no room to back up")
+        return Plan(motion, True, "backing up")
 
     def _arrive(self, start: Start, around: Surroundings) -> Plan | None:
         """At the goal: stop, turn as wanted, and be done."""
-        arrival = self._config.arrival
         goal = self.goal_odom()
-        d = goal[:2] - start.pose[:2]
-        distance_m = float(np.hypot(*d))
-        near = self.reference.remaining_m < 1.0 and distance_m < arrival.distance_m
-        near = near or self._as_near_as_possible(start, goal, around.local_map)
-        if not (near or (self._at_goal and distance_m < self._goal_distance_m + 0.1)):
-            self._at_goal = False
+        there = self._arrival.update(
+            start.pose[:2],
+            goal[:2],
+            self.reference.remaining_m,
+            self.stuck_s(start.stamp_s),
+            around.local_map,
+        )
+        if not there:
             return None
-        if not self._at_goal:
-            self._goal_distance_m = max(distance_m, arrival.distance_m)
-        self._at_goal = True
+        d = goal[:2] - start.pose[:2]
+        arrival = self._config.arrival
         ahead_m = float(d @ [np.cos(start.pose[2]), np.sin(start.pose[2])])
         if abs(start.twist[0]) > STANDING_MPS:
             # Roll out onto the goal rather than stop at the rim of the tolerance.
-            braking = float(np.clip(start.twist[0] ** 2 / (2.0 * max(ahead_m, 0.01)), 0.2, 1.5))
-            return self._certify_roll_out(start, around, braking)
+            return self._stopping.roll_out(start, around, ahead_m, "stopping at the goal")
         error = float(wrap_angle(goal[2] - start.pose[2])) if np.isfinite(goal[2]) else 0.0
         if abs(error) > np.radians(arrival.heading_deg):
             return self._turn(start, around, error, "turning to the goal's heading")
         if np.abs(start.twist).max() > STANDING_MPS:
-            return self._certify_braking(start, around, "stopping at the goal")
-        reason = "arrived"
+            return self._stopping.plan(start, around, "stopping at the goal")
+        reason, distance_m = "arrived", float(np.hypot(*d))
         if distance_m > arrival.distance_m + 0.1:
             reason = f"arrived {distance_m:.2f} m from the goal, which is blocked"
         return Plan(stand(start.pose, self._config.mpc.step_s), True, reason, arrived=True)
 
-    def _as_near_as_possible(self, start: Start, goal: np.ndarray, local_map: LocalMap) -> bool:
-        """Tell whether something stands on the goal and the robot stands beside it."""
-        distance_m = float(np.hypot(*(goal[:2] - start.pose[:2])))
-        if distance_m > GOAL_BLOCKED_M or self.stuck_s(start.stamp_s) < GOAL_BLOCKED_S:
-            return False
-        return float(local_map.clearance.sample(goal[:2], 0.0)) < self._config.mpc.field_distance_m
-
-    def _certify_roll_out(self, start: Start, around: Surroundings, braking: float) -> Plan:
-        motion = self._brake(start, braking)
-        if not self._certifier.check(motion, around):
-            return Plan(motion, True, "stopping at the goal")
-        return self._certify_braking(start, around, "stopping at the goal")
-
     # ------------------------------------------------------------------------------ bookkeeping
+
+    @property
+    def uncertified(self) -> int:
+        """Steps at which not even braking was free."""
+        return self._stopping.uncertified
 
     def stuck_s(self, stamp_s: float) -> float:
         """Time for which nothing went ahead, waits at crossings apart."""
@@ -483,7 +394,7 @@ class LocalPlanner:
 
     def _note_progress(self, plan: Plan, stamp_s: float) -> None:
         ahead = self.reference.progress_m > self._best_m + PROGRESS_M
-        waiting = plan.reason.startswith("crossing") or self._at_goal
+        waiting = plan.reason.startswith("crossing") or self._arrival.reached
         if ahead or waiting or not np.isfinite(self._progress_s):
             self._progress_s = stamp_s
             self._best_m = max(self._best_m, self.reference.progress_m)
