@@ -127,6 +127,47 @@ def test_robot_that_stands_against_something_may_leave_slowly():
     assert "blocked" in certifier().check(ahead, around)
 
 
+def standing_disc(x, y=0.0, velocity=(0.0, 0.0)):
+    """A person who stands, or walks straight."""
+    centres = np.array([x, y]) + TIMES_S[:, None] * np.array(velocity)
+    return Disc(7, ObstacleKind.PERSON, 0.25, centres, np.zeros_like(TIMES_S), True)
+
+
+def creep(around, speed=0.06, plans=200):
+    """Drive one step of each plan that is certified; give the way that was gone."""
+    x = 0.0
+    for _ in range(plans):
+        states = straight_states(speed)
+        states[:, 0] += x
+        motion = drive_then_brake(states, 3, 0.1, 1.5, LIMITS)
+        if certifier().check(motion, around):
+            break
+        x = float(motion.poses[1, 0])
+    return x
+
+
+def test_one_plan_after_another_does_not_add_up_to_a_way_into_a_person():
+    # 0.25 m from the robot's front disc: nearer than the least distance already.
+    person = standing_disc(0.175 + 0.326 + 0.25 + 0.25)
+    assert creep(Surroundings(make_map(), [person], TIMES_S)) < 1e-3
+    away = Surroundings(make_map(), [standing_disc(-(0.175 + 0.326 + 0.25 + 0.25))], TIMES_S)
+    assert creep(away) > 1.0
+
+
+def test_one_plan_after_another_does_not_add_up_to_a_way_into_blocked_ground():
+    around = Surroundings(make_map(blocks=[(0.4, -1.0, 0.6, 1.0)]), [], TIMES_S)
+    assert creep(around) < 0.05 - 0.03 + 1e-3
+
+
+def test_robot_may_back_away_from_a_person_who_walks_up_to_it():
+    person = standing_disc(0.95, velocity=(-0.5, 0.0))
+    around = Surroundings(make_map(), [person], TIMES_S)
+    back = reverse_straight(np.zeros(3), 0.25, 0.5, 0.1, LIMITS)
+    ahead = Motion(0.1, back.poses * [-1, 1, 1], -back.twists)
+    assert certifier().check(back, around) == ""
+    assert "person 7" in certifier().check(ahead, around)
+
+
 def test_standing_is_always_certified():
     around = Surroundings(make_map(blocks=[(-1, -1, 1, 1)]), [], TIMES_S)
     assert certifier().check(stand(np.zeros(3), 0.1), around) == ""

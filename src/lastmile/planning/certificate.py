@@ -18,6 +18,8 @@ from lastmile.types import ObstacleKind
 
 OUTLINE_SPACING_M = 0.1
 ESCAPE_SPEED_MPS = 0.3
+ROUNDING_M = 1e-6
+"""Any more, and one plan after another would add it up to a way into what stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Certifier:
         blocked = local_map.clearance.sample(points).min(axis=-1)
         # Who stands too near already may go where it is not nearer, slowly.
         slow = np.abs(motion.twists[:, 0]).max() < ESCAPE_SPEED_MPS
-        least = min(self._margin_m, float(blocked[0]) - 0.01) if slow else self._margin_m
-        if blocked.min() < least:
+        least = min(self._margin_m, float(blocked[0])) if slow else self._margin_m
+        if blocked.min() < least - ROUNDING_M:
             return "blocked ground"
         # Half a cell of unknown at the outline is the grid's own roughness.
         known = local_map.known.sample(points).min(axis=-1)
@@ -83,13 +85,16 @@ class Certifier:
             centre = np.stack(
                 [np.interp(times, around.times_s, disc.centres[:, i]) for i in range(2)], axis=-1
             )
-            gap = np.hypot(*(middles - centre[:, None]).transpose(2, 0, 1)).min(axis=1)
-            gap -= disc.radius_m + self._radius_m
+            radii_m = disc.radius_m + self._radius_m
+            gap = _least_gap(middles, centre) - radii_m
             person = disc.kind is ObstacleKind.PERSON
-            wanted = self._least_m if person else 0.5 * self._least_m
-            # Someone who came near by himself does not hold the robot where it gets away.
-            least = np.minimum(wanted, gap[0] - 0.01)
-            if (gap < least).any():
+            least = self._least_m if person else 0.5 * self._least_m
+            if gap[0] < least:
+                # Someone who came near by himself does not hold the robot where it gets away: it
+                # may come no nearer than it is, or than it would be if it stood.
+                standing = _least_gap(np.repeat(middles[:1], len(middles), axis=0), centre)
+                least = np.minimum(gap[0], standing - radii_m)
+            if (gap < least - ROUNDING_M).any():
                 return f"{disc.kind.value} {disc.id} in the way"
         return ""
 
@@ -98,6 +103,11 @@ class Certifier:
         x, y = self._outline[:, 0], self._outline[:, 1]
         turned = np.stack([c * x - s * y, s * x + c * y], axis=-1)
         return turned + poses[:, None, :2]
+
+
+def _least_gap(middles: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Distance (T,) of the nearest of the robot's discs (T, D, 2) from a centre (T, 2)."""
+    return np.hypot(*(middles - centre[:, None]).transpose(2, 0, 1)).min(axis=1)
 
 
 def outline_points(footprint: np.ndarray, spacing_m: float) -> np.ndarray:
