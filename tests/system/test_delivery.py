@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from mcap.reader import make_reader
@@ -16,7 +17,7 @@ from lastmile.stack.topics import TOPICS
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Published by nobody while nobody steers by hand.
-SILENT = {"teleop/cmd_vel"}
+SILENT = {"teleop/cmd_vel", "initialpose"}
 END_S = 5.0
 
 
@@ -52,7 +53,7 @@ def test_parcel_comes_to_its_locker_and_the_run_is_told_in_full(demo):
         page.replace("<td>", " ").replace("</td>", " ").split()
     )
     for party in ("mission-robot-1", "custody-robot-1", "custody-a", "custody-b"):
-        assert journal_path(str(run.run_dir / "state"), party).exists()
+        assert Path(journal_path(str(run.run_dir / "state"), party)).exists()
     assert list((run.run_dir / "state" / "receipts").rglob("*.json"))
 
 

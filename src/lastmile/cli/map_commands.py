@@ -8,13 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from lastmile.errors import UserError
 from lastmile.maps.bundle import read_site, write_site
 from lastmile.maps.osm_extract import Box
 from lastmile.maps.osm_import import RESOLUTION_M, ImportReport, box_around, build_site
 from lastmile.maps.picture import draw_site
 from lastmile.maps.site import SiteError
 from lastmile.planning.route_planner import RouteError, RoutePlanner
-from lastmile.share import find_share
+from lastmile.share import find_share, find_site
 from lastmile.vehicle.description import read_robot
 
 FAILURE = 1
@@ -79,7 +80,7 @@ def build(
 
 @app.command()
 def show(
-    site: Annotated[Path, typer.Argument(help="Directory of a bundle.")],
+    site: Annotated[Path, typer.Argument(help="Site by name, or directory of a bundle.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG to write.")] = Path(
         "site.png"
     ),
@@ -90,10 +91,10 @@ def show(
 ) -> None:
     """Draw a site, or a route on it, to a PNG."""
     try:
-        loaded = read_site(site)
+        loaded = read_site(find_site(site))
         found = RoutePlanner(loaded).plan(*route) if route else None
         draw_site(loaded, output, found)
-    except (SiteError, RouteError) as error:
+    except (UserError, SiteError, RouteError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{output}: cannot be written: {error.strerror or error}")

@@ -64,7 +64,8 @@ class LockstepDelivery:
         world_rng = np.random.default_rng(setting.seed)
         self._setting = setting
         self._network = MemoryNetwork(np.random.default_rng(network_seed))
-        self.world = World(setting.site, setting.robot, setting.scenario, world_rng)
+        figures = read_node_config(NODES["simulator"], setting.config_dir)
+        self.world = World(setting.site, setting.robot, setting.scenario, world_rng, figures)
         self.loop = Lockstep(
             dict(self._components()), setting.latencies, loop_rng, network=self._network
         )
