@@ -82,7 +82,11 @@ class LocalMapConfig:
         high=2.0,
     )
     erase_margin_m: float = param(
-        0.3, "Cells this near to a moving obstacle belong to it.", unit="m", low=0.0, high=1.0
+        0.1,
+        "Occupied cells this near to a moving obstacle belong to it.",
+        unit="m",
+        low=0.0,
+        high=0.1,
     )
 
 

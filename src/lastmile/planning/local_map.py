@@ -2,7 +2,8 @@
 The ground around the robot as the planner uses it: blocked, free, and how far from either.
 
 Unknown is not free. What was seen before and is hidden now is remembered for a while; obstacles
-that stand are drawn in, those that move are taken out, because predictions speak for them.
+that stand are drawn in, those that move are taken out, because predictions speak for them. Kerbs,
+drop-offs and unknown ground stay whatever moves above them.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class LocalMapper:
         cells = self._cells
         unknown = (cells == Cell.UNKNOWN).astype(np.uint8)
         blocked = ((cells != Cell.UNKNOWN) & (cells != Cell.FREE)).astype(np.uint8)
-        self._draw_obstacles(blocked, unknown, obstacles)
+        self._draw_obstacles(blocked, obstacles)
         unknown = self._close_gaps(unknown)
         unknown[blocked > 0] = 0
         clearance = self._field(blocked)
@@ -111,7 +112,7 @@ class LocalMapper:
         near = (near > 0) & (cells != Cell.UNKNOWN)
         seen_s[near] = cost_map.stamp_s
 
-    def _draw_obstacles(self, blocked, unknown, obstacles: tuple[Obstacle, ...]) -> None:
+    def _draw_obstacles(self, blocked: np.ndarray, obstacles: tuple[Obstacle, ...]) -> None:
         size_m = self._resolution_m * np.array(blocked.shape[::-1])
         low, high = self._origin - BORDER_M, self._origin + size_m + BORDER_M
         positions = np.array([o.position for o in obstacles]).reshape(-1, 2)
@@ -119,10 +120,10 @@ class LocalMapper:
         obstacles = [o for o, near in zip(obstacles, inside, strict=True) if near]
         moving = [o for o in obstacles if is_moving(o, self._config.moving_mps)]
         standing = [o for o in obstacles if not is_moving(o, self._config.moving_mps)]
+        theirs = np.zeros(blocked.shape, np.uint8)
         for obstacle in moving:
-            outline = _grown(obstacle.footprint, self._config.erase_margin_m)
-            self._fill(blocked, outline, 0)
-            self._fill(unknown, outline, 0)
+            self._fill(theirs, _grown(obstacle.footprint, self._config.erase_margin_m), 1)
+        blocked[(theirs > 0) & (self._cells == Cell.OCCUPIED)] = 0
         for obstacle in standing:
             self._fill(blocked, obstacle.footprint, 1)
 
