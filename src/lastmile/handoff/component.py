@@ -107,6 +107,7 @@ class HandoffComponent:
         if bay is None or stamp_s - bay.stamp_s > self._config.custody.sensor_age_max_s:
             return None
         return Evidence(
+            bay.stamp_s,
             bay.docked,
             bay.door_closed if bay.docked else None,
             bay.gap_clear,

@@ -19,7 +19,7 @@ class CustodyConfig:
         "How long sensors and wires must stand unchanged before they count as evidence; longer "
         "than the worst latency of a wire.",
         unit="s",
-        low=0.0,
+        low=0.05,
         high=10.0,
     )
     sensor_age_max_s: float = param(

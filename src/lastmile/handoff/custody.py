@@ -21,10 +21,12 @@ class Evidence:
     What one side's sensors and wires say of its own place of the parcel, the door and the gap.
 
     `door_closed` is None where the wire is open (not docked). `busy` is, at the robot, what it
-    drives itself, at the locker the wire. `steady_s` is how long all of it has not changed,
-    `place_steady_s` how long the channels, the reader and the gap have not.
+    drives itself, at the locker the wire. `stamp_s` is when the sensors saw this. `steady_s` is how
+    long all of it has not changed, `place_steady_s` how long the channels, the reader and the gap
+    have not.
     """
 
+    stamp_s: float
     docked: bool
     door_closed: bool | None
     gap_clear: bool
@@ -47,7 +49,12 @@ class Evidence:
 
 
 class EvidenceTrack:
-    """Adds to evidence how long it has been unchanged."""
+    """
+    Adds to evidence how long it has been unchanged.
+
+    Measured from the moment a change was noticed to the newest sample of the sensors: what nobody
+    looked at again has not stood, however late it is.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -62,8 +69,8 @@ class EvidenceTrack:
             self._place, self._place_since_s = place, stamp_s
         if wires != self._wires:
             self._wires, self._wires_since_s = wires, stamp_s
-        place_steady_s = stamp_s - self._place_since_s
-        wires_steady_s = stamp_s - self._wires_since_s
+        place_steady_s = max(evidence.stamp_s - self._place_since_s, 0.0)
+        wires_steady_s = max(evidence.stamp_s - self._wires_since_s, 0.0)
         return replace(
             evidence,
             steady_s=min(place_steady_s, wires_steady_s),

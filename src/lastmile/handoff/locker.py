@@ -115,6 +115,7 @@ class LockerComponent:
         if live is not None and place is None:
             return None
         return Evidence(
+            state.stamp_s,
             state.docked,
             state.door_closed,
             state.gap_clear,
