@@ -17,7 +17,7 @@ from rich.progress import Progress
 from lastmile.cli.fault_campaign import faults
 from lastmile.errors import UserError
 from lastmile.evaluation.campaign import read_runs, sum_up
-from lastmile.evaluation.scorecard import show_figure, write_campaign
+from lastmile.evaluation.scorecard import show_figure, stamp, write_campaign
 from lastmile.maps.site import Site
 from lastmile.planning.route_planner import RouteError, RoutePlanner
 from lastmile.simulation.scenario import read_scenario
@@ -36,28 +36,35 @@ def lockstep(
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 2,
     length_min_m: Annotated[float, typer.Option(help="Shortest route [m].")] = 300.0,
     output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/lockstep"),
-    map_dir: Annotated[
-        Path | None, typer.Option("--map", help="Site bundle in place of the scenario's.")
+    save_maps: Annotated[
+        bool, typer.Option(help="Make a lidar map from every run, in <output>/maps.")
+    ] = False,
+    maps: Annotated[
+        Path | None, typer.Option(help="Folder of such maps, to run with in place of the site's.")
     ] = None,
     results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "lockstep.json",
 ) -> None:
     """
     Run deliveries in lockstep, one seed each, over the routes of a site.
 
-    Runs that already ended in the output folder are kept: a campaign that was stopped goes on.
+    Runs that already ended in the output folder are kept: a campaign that was stopped goes on, on
+    the commit that it began with.
     """
     site = named_site(read_scenario(find_scenario(scenario)).site)
     routes = long_routes(site, length_min_m)
     output.mkdir(parents=True, exist_ok=True)
+    _refuse_other_commits(output)
     commands = {}
     for seed in range(1, seeds + 1):
-        start, goal = routes[(seed - 1) % len(routes)]
-        run_dir = output / f"seed-{seed:03d}"
-        if (run_dir / "summary.json").exists():
+        name = f"seed-{seed:03d}"
+        if (output / name / "summary.json").exists():
             continue
-        commands[run_dir] = ["simulate", scenario, "--seed", str(seed), "--start", start]
-        commands[run_dir] += ["--goal", goal, "--output", str(run_dir)]
-        commands[run_dir] += ["--map", str(map_dir)] if map_dir else []
+        start, goal = routes[(seed - 1) % len(routes)]
+        command = ["simulate", scenario, "--seed", str(seed), "--start", start, "--goal", goal]
+        command += ["--output", str(output / name)]
+        command += ["--save-map", str(output / "maps" / name)] if save_maps else []
+        command += ["--map", str(maps / name)] if maps else []
+        commands[output / name] = command
     _run_all(commands, jobs)
     figures = sum_up(read_runs(output))
     write_campaign(results, {"scenario": scenario, "seeds": seeds, **figures})
@@ -82,6 +89,7 @@ def ros(
     """
     own_seed, *others = _demo_seeds(scenario, seeds)
     output.mkdir(parents=True, exist_ok=True)
+    _refuse_other_commits(output)
     commands = {}
     for seed in (own_seed, *others):
         run_dir = output / f"seed-{seed:03d}"
@@ -108,6 +116,7 @@ def twins(
     """Run the seeds of `ros` in lockstep, the first of them twice, and compare."""
     own_seed, *others = _demo_seeds(scenario, seeds)
     output.mkdir(parents=True, exist_ok=True)
+    _refuse_other_commits(output)
     names = {f"seed-{seed:03d}": seed for seed in (own_seed, *others)}
     commands = {}
     for name, seed in {**names, "again": own_seed}.items():
@@ -178,6 +187,26 @@ def long_routes(site: Site, length_min_m: float) -> list[tuple[str, str]]:
     if not pairs:
         raise UserError(f"site {site.name} has no route of {length_min_m:g} m with a crossing")
     return pairs
+
+
+def _refuse_other_commits(output: Path) -> None:
+    """
+    Hold the runs that are there to the commit that is checked out.
+
+    Raises
+    ------
+    UserError
+        If a run was made on another commit: one file of figures speaks of one commit.
+
+    """
+    commit = stamp()["commit"]
+    for path in output.glob("*/summary.json"):
+        made_on = json.loads(path.read_text(encoding="utf-8"))["about"].get("commit")
+        if made_on != commit:
+            raise UserError(
+                f"{path.parent} was run on commit {made_on}, the checkout is at {commit}; "
+                "take another --output"
+            )
 
 
 def _run_all(commands: dict[Path, list[str]], jobs: int) -> None:

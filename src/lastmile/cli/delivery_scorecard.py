@@ -88,7 +88,11 @@ def _lockstep_lines(lockstep: dict[str, Any] | None) -> list[Line]:
         at_least("lockstep: routes", lockstep["routes"], "", 8),
         at_least("lockstep: delivered", lockstep["delivered"], "", 39),
         exactly("lockstep: own contacts", lockstep["own_contacts"], "", 0),
-        stated("lockstep: contacts made by others", lockstep["contacts"], ""),
+        stated(
+            "lockstep: contacts made by others",
+            lockstep["contacts"] - lockstep["own_contacts"],
+            "",
+        ),
         stated(
             "lockstep: own contacts per run, 95 % bound",
             lockstep["own_contacts_per_run_bound_95"],

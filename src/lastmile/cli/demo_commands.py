@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import signal
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from lastmile.cli.report_commands import report_run
 from lastmile.cli.run_folders import new_run_dir
 from lastmile.cli.up_commands import INTERRUPTED
 from lastmile.errors import UserError
+from lastmile.evaluation.scorecard import stamp
 
 app = typer.Typer(add_completion=False)
 
@@ -115,5 +115,5 @@ def _follow(run: Any, show: Any, limit_s: float) -> None:
 
 
 def about_machine() -> dict[str, Any]:
-    """Say on what a run ran."""
-    return {"cores": os.cpu_count(), "python": platform.python_version()}
+    """Say when, on which commit and on what a run ran."""
+    return dict(stamp())

@@ -14,7 +14,7 @@ from lastmile.evaluation.report import write_report
 
 app = typer.Typer(add_completion=False)
 
-MACHINE_KEYS = ("cores", "python", "wall_s")
+MACHINE_KEYS = ("date", "commit", "machine", "wall_s")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from lastmile.cli.lidar_maps import drive_mapper, save_lidar_map
 from lastmile.cli.run_folders import new_run_dir
 from lastmile.evaluation.report import write_report
 from lastmile.evaluation.run_log import RunLog
+from lastmile.evaluation.scorecard import stamp
 from lastmile.simulation.lockstep import History
 from lastmile.simulation.setting import read_setting
 
@@ -70,6 +71,7 @@ def simulate(
         delivery.close()
     about = {
         "run": "lockstep",
+        "commit": stamp()["commit"],
         "scenario": scenario,
         "site": setting.site.name,
         "seed": setting.seed,

@@ -9,13 +9,15 @@ import numpy as np
 
 from lastmile.evaluation.encounters import encounters, is_moving
 from lastmile.evaluation.run_log import RunLog
-from lastmile.geometry import se2
+from lastmile.geometry import polyline, se2
 from lastmile.maps.site import Site
 from lastmile.types import EdgeKind, GroundTruth, TaskOutcome
 from lastmile.vehicle.description import RobotDescription
 
 OWN_CONTACT_WINDOW_S = 0.5
 """A contact is the robot's own if it moved within this time before."""
+ON_CROSSING_M = 3.0
+"""Nearer than this to the middle of a crossing, the robot is on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ class Summary:
     duration_s: float
     distance_m: float
     route_m: float
+    """Of the first route to each goal; ways around are not added."""
     crossings: int
+    """Different crossings that were really driven over."""
     mean_speed_mps: float
     """While moving."""
     people_met: int
@@ -90,15 +94,14 @@ def summarise(log: RunLog, site: Site, robot: RobotDescription) -> Summary:
     truth = log.truth_poses()
     met = encounters(log.truth, robot.footprint)
     _, position_error, yaw_error, covered = localization_errors(log)
-    spans = [span for entry in log.routes for span in entry.value.spans]
     return Summary(
         delivered=last is not None and last.outcome is TaskOutcome.SUCCEEDED,
         outcome=str(last.outcome) if last else "unfinished",
         text=last.text if last else "no result of the delivery came",
         duration_s=float(truth[-1, 0] - truth[0, 0]) if len(truth) else 0.0,
         distance_m=float(np.hypot(*np.diff(truth[:, 1:3], axis=0).T).sum()),
-        route_m=sum(max((s.end_m for s in e.value.spans), default=0.0) for e in log.routes),
-        crossings=sum(span.kind is EdgeKind.CROSSING for span in spans),
+        route_m=_planned_length(log),
+        crossings=len(crossings_driven(log)),
         mean_speed_mps=_mean_moving_speed(log.truth, robot),
         people_met=met.met,
         closest_person_own_m=met.closest_own_m,
@@ -187,6 +190,28 @@ def docking_errors(log: RunLog, site: Site, robot: RobotDescription) -> list[Doc
         angle = se2.wrap_angle(locker.pose_map_port[2] + np.pi - pose_map_port[2])
         found.append(DockingError(locker.id, float(distance), abs(float(np.degrees(angle)))))
     return found
+
+
+def crossings_driven(log: RunLog) -> set[str]:
+    """Name the crossings of the routes whose middle the robot came near."""
+    truth = log.truth_poses()[:, 1:3]
+    driven = set()
+    for route in (entry.value for entry in log.routes):
+        for span in route.spans:
+            if span.kind is not EdgeKind.CROSSING or not len(truth):
+                continue
+            middle = polyline.sample(route.points, np.array([0.5 * (span.start_m + span.end_m)]))
+            if np.hypot(*(truth - middle).T).min() < ON_CROSSING_M:
+                driven.add(span.crossing_id)
+    return driven
+
+
+def _planned_length(log: RunLog) -> float:
+    first = {}
+    for route in (entry.value for entry in log.routes):
+        goal = tuple(np.round(route.points[-1], 1))
+        first.setdefault(goal, max((span.end_m for span in route.spans), default=0.0))
+    return float(sum(first.values()))
 
 
 def _first_standing(
