@@ -132,6 +132,24 @@ def test_kinds_follow_size_speed_and_history():
     assert tracker.kind(0) == ObstacleKind.STATIC
 
 
+def test_flat_or_low_pieces_that_never_moved_are_nobody():
+    for shape in ({"length": 0.09}, {"height": 1.0}):
+        tracker = Tracker(CONFIG)
+        run(tracker, [[[0.6, 0.1]]] * 5, **shape)
+        assert tracker.kind(0) == ObstacleKind.UNKNOWN
+
+
+def test_thing_that_flickered_for_two_scans_is_not_remembered_as_a_person():
+    tracker = Tracker(CONFIG)
+    run(tracker, [[[5.0, 0.0]]] * 20)
+    track = tracker.tracks[0]
+    track.moved_s, track.moved_scans = 1.85, 2
+    run(tracker, [[[5.0, 0.0]]] * 40, start=2.0)
+    assert tracker.kind(0) == ObstacleKind.STATIC
+    track.moved_scans = 20
+    assert tracker.kind(0) == ObstacleKind.PERSON
+
+
 def test_covering_free_ground_tells_motion():
     slow = walk(np.random.default_rng(9), 12, (-0.5, 0.0))[:, None]
     told, untold = Tracker(CONFIG), Tracker(CONFIG)

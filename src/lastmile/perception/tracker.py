@@ -41,6 +41,11 @@ PROVEN_HITS = 6
 """Fewer detections do not carry a thing through an occlusion."""
 MOVING_HITS = 4
 """Fewer detections make no velocity."""
+MOVED_SCANS = 5
+"""A thing that was taken to move in fewer scans is not remembered for it: pieces of a front right
+before the robot flicker for a few scans and would count as people from then on."""
+PERSON_WIDTH_MIN_M, PERSON_HEIGHT_MIN_M = 0.06, 1.2
+"""New things that do not move must be so wide and so high to be thought of as people."""
 LORRY_MIN_M = 2.4
 NO_COST = 1e6
 
@@ -88,6 +93,7 @@ class Track:
     visible_misses: int = 0
     moved_s: float = -1e9
     """Last time that it was taken to move."""
+    moved_scans: int = 0
     top_speed_mps: float = 0.0
 
 
@@ -180,14 +186,14 @@ class Tracker:
     def kind(self, i: int) -> ObstacleKind:
         """Judge a track by size, speed and history."""
         track, config = self.tracks[i], self.config
-        moved = track.moved_s > -1e8
+        moved = track.moved_scans >= MOVED_SCANS or track.moved_s == self.stamp_s
         size = track.length_m
         if size < SMALL_M and track.height_m > 0.7:
             if track.top_speed_mps > 3.2:
                 return ObstacleKind.CYCLIST
-            if moved or self.stamp_s - track.first_s < config.static_after_s:
-                slim_pole = track.width_m < 0.2 and track.height_m > 2.0
-                return ObstacleKind.UNKNOWN if slim_pole and not moved else ObstacleKind.PERSON
+            new = self.stamp_s - track.first_s < config.static_after_s
+            if moved or (new and _like_a_person(track)):
+                return ObstacleKind.PERSON
         elif SMALL_M <= size < 2.4 and moved and track.top_speed_mps > 1.8:
             return ObstacleKind.CYCLIST
         elif size >= 2.4 and track.height_m > 0.7 and (moved or size > 3.2):
@@ -338,5 +344,13 @@ class Tracker:
             )
             if moves:
                 track.moved_s = self.stamp_s
+                track.moved_scans += 1
                 if track.hits >= 5:
                     track.top_speed_mps = max(0.98 * track.top_speed_mps, float(v))
+
+
+def _like_a_person(track: Track) -> bool:
+    """Tell by its shape whether a thing that never moved may be somebody who stands."""
+    slim_pole = track.width_m < 0.2 and track.height_m > 2.0
+    high = track.height_m >= PERSON_HEIGHT_MIN_M
+    return high and track.width_m >= PERSON_WIDTH_MIN_M and not slim_pole
