@@ -16,7 +16,7 @@ class TimeoutConfig:
     teleop_s: float = param(0.25, "A person's steering.", unit="s", low=0.02, high=1.0)
     odometry_s: float = param(0.15, "Odometry.", unit="s", low=0.02, high=1.0)
     localization_s: float = param(0.2, "Pose in the map.", unit="s", low=0.02, high=1.0)
-    obstacles_s: float = param(0.28, "Tracked obstacles.", unit="s", low=0.02, high=1.0)
+    obstacles_s: float = param(0.25, "Tracked obstacles.", unit="s", low=0.02, high=1.0)
     base_state_s: float = param(0.2, "State of the base.", unit="s", low=0.02, high=1.0)
     stamp_age_s: float = param(
         0.6, "Stamps older than this at arrival are rejected.", unit="s", low=0.05, high=5.0
