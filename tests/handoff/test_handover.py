@@ -111,6 +111,31 @@ def restart(one, victim):
         one.locker = one.make_locker()
 
 
+@pytest.mark.parametrize("direction", list(Direction))
+def test_restart_with_the_parcel_in_the_gap_keeps_busy_up(rig, tmp_path, direction):
+    one = rig(tmp_path)
+    one.run(2.0)
+    if direction is Direction.TO_LOCKER:
+        one.goal(Direction.TO_ROBOT, "first")
+        one.run_to_result("first")
+        one.run(2.0)
+    one.goal(direction, order="order-2")
+    assert one.run(30.0, lambda: 0.45 < one.dock.position < 0.55)
+    one.robot.close()
+    one.robot = one.make_robot()
+    one.silent.add("locker")
+    commands = [dict(one.robot.step(one.now_s))["bay/command"]]
+    for _ in range(5):
+        one.step()
+        commands.append(one.dock.busy)
+    assert commands[0].busy
+    assert commands[0].conveyor == 0
+    assert all(commands[1:])
+    one.silent.clear()
+    one.goal(direction, "again", order="order-2")
+    assert one.run_to_result("again").outcome is TaskOutcome.SUCCEEDED
+
+
 def test_unknown_parcel_fails_at_once_and_names_it(rig):
     one = rig()
     one.run(2.0)

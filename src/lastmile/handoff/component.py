@@ -43,7 +43,8 @@ class HandoffComponent:
             context.name, context, config.custody, self._judge_offer, _judge_request
         )
         self._drive = RobotDrive(config.custody)
-        self._wires = RobotWires()
+        # A handoff that the last run left undecided may have its parcel in the gap.
+        self._wires = RobotWires(busy=self._custodian.ledger.live is not None)
         self._task = HandOverTask(config, self._custodian)
         self._bay: BayState | None = None
         self._guard = StampGuard()

@@ -86,8 +86,11 @@ class RobotDrive:
         if handoff is None or handoff.id != self._handoff_id:
             self._handoff_id = handoff.id if handoff else ""
             self._reset()
-        if handoff is None or not _may_move(handoff, heard):
+        if handoff is None:
             return RobotWires()
+        if not _may_move(handoff, heard):
+            # After a restart the grant is heard anew, perhaps with the parcel in the gap.
+            return RobotWires(busy=evidence.docked and not evidence.gap_clear)
         arrived, at_giver = _places(handoff, evidence, self._config.settle_s)
         if handoff.status is Status.RELEASED:
             return self._take_back(stamp_s, heard.abort, evidence, at_giver)
