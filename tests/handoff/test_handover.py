@@ -2,6 +2,8 @@
 
 import pytest
 
+from lastmile.errors import UserError
+from lastmile.handoff import messages
 from lastmile.handoff.journal import JournalWriteError
 from lastmile.types import Direction, TaskOutcome
 
@@ -271,6 +273,28 @@ def test_full_disk_says_nothing_and_opens_nothing(rig):
     assert "disk is full" in one.robot.diagnose(one.now_s)[0].message
     journal.append = append
     assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_journal_with_an_unknown_record_is_one_sentence(rig, tmp_path):
+    one = rig(tmp_path)
+    one.robot.custodian._journal.append(1.0, b'{"kind":"from-the-future"}')
+    one.robot.close()
+    with pytest.raises(UserError, match="journal record is not known"):
+        one.make_robot()
+    one.robot = one.locker
+
+
+def test_offer_with_a_short_key_leaves_no_record(rig):
+    one = rig()
+    robot = one.robot.custodian
+    robot.ask(0.0, LOCKER, "order-1", PARCEL)
+    before = len(robot._journal.entries)
+    offer = messages.Offer("h-9", robot.ledger.request.request_id, "order-1", PARCEL, 2, "ab")
+    one.network.post(LOCKER, ROBOT, messages.encode(LOCKER, ROBOT, offer))
+    one.network.advance(5.0)
+    robot.listen(5.0)
+    assert robot.rejected["invalid"] == 1
+    assert len(robot._journal.entries) == before
 
 
 def test_receipts_are_filed_by_both_sides_and_verify(rig, tmp_path):

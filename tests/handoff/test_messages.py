@@ -39,6 +39,7 @@ def altered(**changes):
         (altered(handoff_id=""), "invalid"),
         (altered(handoff_id="x" * 97), "invalid"),
         (altered(giver_key="zz"), "invalid"),
+        (altered(giver_key="ab" * 31), "invalid"),
         (altered(type="open_sesame"), "invalid"),
         (altered(sender="c"), "sender"),
         (altered(to="c"), "receiver"),

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from lastmile.handoff.receipt import ReceiptBody
+from lastmile.handoff.receipt import Key, ReceiptBody, Signature
 
 VERSION = 1
 SIZE_MAX = 4096
@@ -52,7 +52,7 @@ class Offer(Message, frozen=True, tag="offer"):
     order_id: Id
     parcel_id: Id
     epoch: Epoch
-    giver_key: Hex
+    giver_key: Key
 
 
 class Grant(Message, frozen=True, tag="grant"):
@@ -79,7 +79,7 @@ class Accept(Message, frozen=True, tag="accept"):
 
     handoff_id: Id
     receipt: ReceiptBody
-    receiver_signature: Hex
+    receiver_signature: Signature
 
 
 class Void(Message, frozen=True, tag="void"):
@@ -93,7 +93,7 @@ class Closed(Message, frozen=True, tag="closed"):
     """The giver knows of the acceptance, with its signature on the receipt."""
 
     handoff_id: Id
-    giver_signature: Hex
+    giver_signature: Signature
 
 
 AnyMessage = Request | Reject | Offer | Grant | Released | Abort | Accept | Void | Closed

@@ -39,10 +39,11 @@ def open_custodian(
         else:
             signer = Signer.from_file(Path(state_dir) / f"{name}.key.pem")
         journal_id = context.rng.bytes(4).hex() if in_memory else ""
+        receipt_dir = None if in_memory else Path(state_dir) / "receipts" / name
         journal = Journal(journal_path(state_dir, f"custody-{name}"), name, journal_id)
+        return Custodian(
+            name, journal, context.link(name), signer, config, judge_offer, judge_request,
+            receipt_dir,
+        )  # fmt: skip
     except (JournalError, ReceiptError) as error:
         raise UserError(str(error)) from error
-    receipt_dir = None if in_memory else Path(state_dir) / "receipts" / name
-    return Custodian(
-        name, journal, context.link(name), signer, config, judge_offer, judge_request, receipt_dir
-    )

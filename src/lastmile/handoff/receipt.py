@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from msgspec import Meta, Struct
 
 _Id = Annotated[str, Meta(min_length=1, max_length=96)]
-_Key = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-_Signature = Annotated[str, Meta(pattern="^[0-9a-f]{128}$")]
+Key = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Signature = Annotated[str, Meta(pattern="^[0-9a-f]{128}$")]
 
 SIZE_MAX = 65536
 
@@ -43,8 +43,8 @@ class ReceiptBody(Struct, frozen=True, forbid_unknown_fields=True):
     epoch: Annotated[int, Meta(ge=1, le=2**53)]
     giver: _Id
     receiver: _Id
-    giver_key: _Key
-    receiver_key: _Key
+    giver_key: Key
+    receiver_key: Key
     accepted_at_s: float
 
 
@@ -52,8 +52,8 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
     """A receipt as it is filed, signed by both sides."""
 
     body: ReceiptBody
-    receiver_signature: _Signature
-    giver_signature: _Signature
+    receiver_signature: Signature
+    giver_signature: Signature
 
 
 class Signer:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from lastmile.handoff.journal import JournalCorruptError
-from lastmile.handoff.receipt import Receipt, ReceiptBody
+from lastmile.handoff.receipt import Key, Receipt, ReceiptBody, Signature
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -82,7 +82,7 @@ class Granted(Record, frozen=True, tag="granted"):
     parcel_id: str
     epoch: int
     giver: str
-    giver_key: str
+    giver_key: Key
     place: str
 
 
@@ -100,7 +100,7 @@ class Accepted(Record, frozen=True, tag="accepted"):
 
     handoff_id: str
     receipt: ReceiptBody
-    receiver_signature: str
+    receiver_signature: Signature
 
 
 class ReceiverClosed(Record, frozen=True, tag="receiver-closed"):
