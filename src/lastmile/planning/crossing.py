@@ -16,6 +16,8 @@ from lastmile.types import Obstacle, ObstacleKind, RouteSpan, SignalPhase, Signa
 
 CLEAR_M = 1.5
 """A vehicle that passes this far beside the robot's way is no conflict."""
+BRAKING_MPS2 = 1.0
+"""How the robot would stop in front of the road if it still could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,8 @@ class CrossingGuard:
         if name != self._crossing:
             self.reset()
             self._crossing = name
-        if progress_m > span.start_m - 0.3 * self._config.stop_before_m:
+        if self._committed or self._on_road(span, progress_m):
             self._committed = True
-        if self._committed:
             return Verdict(True, "")
         time_s = self.crossing_time_s(span, progress_m, speed_mps)
         signal = self._signal(span, signals)
@@ -81,9 +82,20 @@ class CrossingGuard:
             verdict = self._by_traffic(line_odom, obstacles, time_s, age_s, stamp_s)
         if verdict.go:
             self._waiting_since_s = np.inf
+            stopping_m = speed_mps**2 / (2.0 * BRAKING_MPS2)
+            kerb_m = span.start_m - 0.5 * self._config.stop_before_m
+            self._committed = progress_m + stopping_m > kerb_m
         else:
             self._waiting_since_s = min(self._waiting_since_s, stamp_s)
         return verdict
+
+    def _on_road(self, span: RouteSpan, progress_m: float) -> bool:
+        """
+        Tell whether the robot is on the road and had better leave it.
+
+        One that was told to wait does not get there by itself: then the pose in the map jumped.
+        """
+        return progress_m >= span.start_m and np.isinf(self._waiting_since_s)
 
     def crossing_time_s(self, span: RouteSpan, progress_m: float, speed_mps: float) -> float:
         """Time until the robot's rear has left the road."""

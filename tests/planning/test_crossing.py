@@ -1,0 +1,68 @@
+"""The robot crosses on a decision made at the kerb, and on what it can know there."""
+
+import numpy as np
+import pytest
+
+from lastmile.planning.config import CrossingConfig
+from lastmile.planning.crossing import CrossingGuard
+from lastmile.types import (
+    CrossingSignal,
+    EdgeKind,
+    RouteSpan,
+    SignalPhase,
+    SignalStates,
+)
+
+START_M, END_M = 6.0, 12.0
+LINE = np.array([[START_M, 0.0], [END_M, 0.0]])
+
+
+def span(signalled=True, road_speed_mps=8.0):
+    kind = EdgeKind.CROSSING
+    return RouteSpan(START_M, END_M, kind, 3.0, 1.4, "x", signalled, 2, road_speed_mps)
+
+
+def feed(phase, remaining_s=30.0, stamp_s=0.0):
+    return SignalStates(stamp_s, (CrossingSignal("x", phase, remaining_s),))
+
+
+class Kerb:
+    """Asks the guard ten times a second."""
+
+    def __init__(self, way=None):
+        self.guard = CrossingGuard(CrossingConfig())
+        self.way = way or span()
+        self.t = 0.0
+
+    def ask(self, progress_m=5.0, speed_mps=0.0, signals=None, obstacles=(), times=1):
+        for _ in range(times):
+            self.t += 0.1
+            verdict = self.guard.decide(
+                self.way, LINE, progress_m, speed_mps, signals, obstacles, 0.0, self.t
+            )
+        return verdict
+
+
+def test_jump_of_the_pose_while_the_signal_is_red_does_not_start_the_robot():
+    kerb = Kerb()
+    red = feed(SignalPhase.RED)
+    assert not kerb.ask(5.0, signals=red).go
+    assert not kerb.ask(5.8, signals=red).go
+    assert not kerb.ask(6.6, signals=red, times=20).go
+
+
+@pytest.mark.parametrize("progress_m", [5.6, 8.0])
+def test_robot_that_went_on_green_is_not_stopped_on_the_road(progress_m):
+    kerb = Kerb()
+    assert kerb.ask(5.6, 0.8, feed(SignalPhase.GREEN)).go
+    assert kerb.ask(progress_m, 1.2, feed(SignalPhase.RED), times=20).go
+
+
+def test_robot_that_can_still_stop_obeys_a_signal_that_turns_red():
+    kerb = Kerb()
+    assert kerb.ask(3.0, 1.2, feed(SignalPhase.GREEN)).go
+    assert not kerb.ask(3.1, 1.2, feed(SignalPhase.RED)).go
+
+
+def test_robot_that_begins_on_the_road_leaves_it():
+    assert Kerb().ask(8.0, 0.0, feed(SignalPhase.RED)).go
