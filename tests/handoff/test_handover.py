@@ -5,6 +5,7 @@ import pytest
 from lastmile.errors import UserError
 from lastmile.handoff import messages
 from lastmile.handoff.journal import JournalWriteError
+from lastmile.handoff.receipt import ReceiptBody, Signer
 from lastmile.types import Direction, TaskOutcome
 
 ROBOT, LOCKER, PARCEL = "robot-1", "locker-a", "parcel-1"
@@ -295,6 +296,37 @@ def test_offer_with_a_short_key_leaves_no_record(rig):
     robot.listen(5.0)
     assert robot.rejected["invalid"] == 1
     assert len(robot._journal.entries) == before
+
+
+def test_acceptance_under_another_key_than_the_grants_is_refused(rig, tmp_path):
+    one = rig(tmp_path)
+    one.run(2.0)
+    one.goal()
+    assert one.run(30.0, lambda: one.dock.in_gap)
+    pinned = one.locker.custodian.ledger.live
+    assert pinned.peer_key == one.robot.custodian._signer.public_key
+    # The pin outlives the locker's process.
+    one.locker.close()
+    one.locker = one.make_locker()
+    thief = Signer.from_seed(bytes(32))
+    live = one.locker.custodian.ledger.live
+    assert live.peer_key == pinned.peer_key
+    body = ReceiptBody(
+        1, live.id, live.order_id, PARCEL, live.epoch, LOCKER, ROBOT,
+        one.locker.custodian._signer.public_key, thief.public_key, 1.0,
+    )  # fmt: skip
+    for message in (
+        messages.Grant(live.id, thief.public_key),
+        messages.Accept(live.id, body, thief.sign(body)),
+    ):
+        one.network.post(ROBOT, LOCKER, messages.encode(ROBOT, LOCKER, message))
+    one.run(2.0)
+    assert one.locker.custodian.rejected["grant_key"] == 1
+    assert one.locker.custodian.rejected["acceptance"] == 1
+    told = one.locker.diagnose(one.now_s)[0].values["last_rejected_message"]
+    assert thief.public_key in told
+    assert PARCEL in one.locker.custodian.ledger.holdings
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
 
 
 def test_receipts_are_filed_by_both_sides_and_verify(rig, tmp_path):

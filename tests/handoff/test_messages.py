@@ -30,7 +30,7 @@ def altered(**changes):
         (b"[" * 4000, "malformed"),
         (b" " * 5000, "oversized"),
         (b'{"v": "1"}', "malformed"),
-        (altered(v=2), "version"),
+        (altered(v=1), "version"),
         (altered(extra=1), "invalid"),
         (altered(colour="red"), "invalid"),
         (altered(epoch=-1), "invalid"),
@@ -73,7 +73,7 @@ def test_hostile_messages_change_nothing_and_are_counted(rig):
     count = len(locker._journal.entries)
     rng = np.random.default_rng(0)
     hostile = [
-        Grant("h-none"),
+        Grant("h-none", "ab" * 32),
         messages.Void("h-none", "x"),
         messages.Released("h-none"),
         messages.Closed("h-none", "00" * 64),

@@ -95,6 +95,8 @@ class HandoffComponent:
             level, text = DiagnosticLevel.ERROR, self._custodian.fault
         counts = self._custodian.rejected + self._guard.rejected + self._rejected
         values = {f"rejected_{name}": str(n) for name, n in sorted(counts.items())}
+        if self._custodian.last_rejected:
+            values["last_rejected_message"] = self._custodian.last_rejected
         return [Diagnostic("handoff", level, text, values | self._guard.last)]
 
     def close(self) -> None:

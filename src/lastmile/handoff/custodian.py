@@ -63,6 +63,7 @@ class Custodian:
         self.ledger = Ledger(name)
         self.fault = ""
         self.rejected: Counter[str] = Counter()
+        self.last_rejected = ""
         self.last_heard_s: dict[str, float] = {}
         self.refusal: messages.Reject | None = None
         self.abort = ""
@@ -253,17 +254,34 @@ class Custodian:
             case messages.Accept() if live:
                 fault = custody.acceptance_fault(handoff, message, self._signer.public_key)
                 if fault:
-                    self.rejected["acceptance"] += 1
+                    self._reject("acceptance", f"handoff {handoff.id}: {fault}")
                 else:
                     self._heard = replace(self._heard, accept=message)
             case messages.Void() if live:
                 self._heard = replace(self._heard, void=message.reason)
             case messages.Grant() if live:
-                self._heard = replace(self._heard, granted=True)
+                self._take_grant(stamp_s, handoff, message)
             case messages.Abort() if live:
                 self._heard = replace(self._heard, abort=message.reason or "called off")
             case messages.Offer() | messages.Released() | messages.Closed():
                 self.rejected["wrong_part"] += 1
+
+    def _take_grant(self, stamp_s: float, handoff: Handoff, message: messages.Grant) -> None:
+        key = message.receiver_key
+        if not handoff.peer_key:
+            if not self._write(stamp_s, records.GrantHeard(handoff.id, key)):
+                return
+        elif key != handoff.peer_key:
+            self._reject(
+                "grant_key",
+                f"handoff {handoff.id}: the grant's key is {key!r}, it was {handoff.peer_key!r}",
+            )
+            return
+        self._heard = replace(self._heard, granted=True)
+
+    def _reject(self, word: str, text: str) -> None:
+        self.rejected[word] += 1
+        self.last_rejected = text
 
     def _take_as_receiver(self, stamp_s: float, handoff: Handoff, message) -> None:
         match message:
@@ -299,7 +317,7 @@ class Custodian:
             case Status.GIVER_CLOSED:
                 return messages.Closed(handoff.id, handoff.receipt.giver_signature)
             case Status.GRANTED:
-                return messages.Grant(handoff.id)
+                return messages.Grant(handoff.id, self._signer.public_key)
             case Status.ACCEPTED | Status.RECEIVER_CLOSED:
                 return messages.Accept(handoff.id, handoff.body, handoff.receiver_signature)
             case Status.VOIDED:
@@ -366,7 +384,7 @@ class Custodian:
         """Tell the peer at once what was just decided."""
         handoff = self.ledger.handoffs.get(getattr(record, "handoff_id", ""))
         if handoff is None or isinstance(
-            record, (records.Returned, records.ReceiverClosed, records.Held)
+            record, (records.GrantHeard, records.Returned, records.ReceiverClosed, records.Held)
         ):
             return
         self._answer(stamp_s, handoff)

@@ -198,6 +198,10 @@ def acceptance_fault(handoff: Handoff, accept: messages.Accept, giver_key: str) 
     for name, value in wanted.items():
         if getattr(body, name) != value:
             return f"{name} is {getattr(body, name)!r}, offered was {value!r}"
+    # Without a grant heard the parcel did not move by itself: somebody carried it over, and this is
+    # the receiver's first word.
+    if handoff.peer_key and body.receiver_key != handoff.peer_key:
+        return f"receiver_key is {body.receiver_key!r}, the grant's was {handoff.peer_key!r}"
     if not signature_holds(body, body.receiver_key, accept.receiver_signature):
         return "the receiver's signature does not hold"
     return ""

@@ -98,6 +98,8 @@ class Ledger:
                 self._begin_giving(record)
             case records.Granted():
                 self._begin_receiving(record)
+            case records.GrantHeard():
+                self._change(record.handoff_id, peer_key=record.receiver_key)
             case records.ReleaseSeen():
                 self._change(record.handoff_id, status=Status.RELEASED)
             case records.Returned():

@@ -91,6 +91,8 @@ class LockerComponent:
             level, text = DiagnosticLevel.ERROR, custodian.fault
         counts = custodian.rejected + self._guard.rejected
         values = {f"rejected_{name}": str(n) for name, n in sorted(counts.items())}
+        if custodian.last_rejected:
+            values["last_rejected_message"] = custodian.last_rejected
         values["parcels"] = ", ".join(sorted(custodian.ledger.holdings))
         name = f"locker {self._config.locker_id}"
         return [Diagnostic(name, level, text, values | self._guard.last)]

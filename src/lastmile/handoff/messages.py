@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from lastmile.handoff.receipt import Key, ReceiptBody, Signature
 
-VERSION = 1
+VERSION = 2
 SIZE_MAX = 4096
 
 Id = Annotated[str, Meta(min_length=1, max_length=96)]
@@ -56,9 +56,10 @@ class Offer(Message, frozen=True, tag="offer"):
 
 
 class Grant(Message, frozen=True, tag="grant"):
-    """The receiver has room and waits for the parcel."""
+    """The receiver has room and waits for the parcel; it will sign with this key and no other."""
 
     handoff_id: Id
+    receiver_key: Key
 
 
 class Released(Message, frozen=True, tag="released"):

@@ -53,6 +53,13 @@ class Offered(Record, frozen=True, tag="offered"):
     place: str
 
 
+class GrantHeard(Record, frozen=True, tag="grant-heard"):
+    """Giver: the receiver has room, and this is the key that its acceptance must be signed with."""
+
+    handoff_id: str
+    receiver_key: Key
+
+
 class ReleaseSeen(Record, frozen=True, tag="release-seen"):
     """Giver: the parcel has left this side."""
 
@@ -122,6 +129,7 @@ AnyRecord = (
     | Requested
     | Withdrawn
     | Offered
+    | GrantHeard
     | ReleaseSeen
     | GiverClosed
     | Returned
