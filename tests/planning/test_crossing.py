@@ -66,3 +66,21 @@ def test_robot_that_can_still_stop_obeys_a_signal_that_turns_red():
 
 def test_robot_that_begins_on_the_road_leaves_it():
     assert Kerb().ask(8.0, 0.0, feed(SignalPhase.RED)).go
+
+
+@pytest.mark.parametrize("signals", [None, SignalStates(0.0, ()), feed(SignalPhase.UNKNOWN)])
+def test_robot_waits_while_the_signal_of_a_signalled_crossing_is_not_known(signals):
+    kerb = Kerb()
+    verdict = kerb.ask(signals=signals, times=100)
+    assert not verdict.go
+    assert verdict.reason == "crossing x: signal is not known"
+    assert kerb.guard.waited_s(kerb.t) == pytest.approx(9.9)
+
+
+def test_green_without_countdown_is_used_only_when_it_was_seen_to_begin():
+    green = feed(SignalPhase.GREEN, np.nan)
+    kerb = Kerb()
+    assert not kerb.ask(signals=None, times=5).go
+    assert not kerb.ask(signals=green, times=5).go
+    assert not kerb.ask(signals=feed(SignalPhase.RED, np.nan), times=5).go
+    assert kerb.ask(signals=green).go

@@ -1,8 +1,9 @@
 """
 Whether to cross a road: decided at the kerb, and kept once the robot is on its way.
 
-With a signal the robot goes on green that lasts long enough. Without one, or when the feed does
-not tell, it goes when no vehicle can reach the crossing before it is over, for some time on end.
+With a signal the robot goes on green that lasts long enough, and waits while the feed does not
+tell. Without one it goes when no vehicle reaches the crossing before it is over, for some time on
+end.
 """
 
 from __future__ import annotations
@@ -12,10 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from lastmile.planning.config import CrossingConfig
-from lastmile.types import Obstacle, ObstacleKind, RouteSpan, SignalPhase, SignalStates
+from lastmile.types import (
+    CrossingSignal,
+    Obstacle,
+    ObstacleKind,
+    RouteSpan,
+    SignalPhase,
+    SignalStates,
+)
 
 CLEAR_M = 1.5
 """A vehicle that passes this far beside the robot's way is no conflict."""
+FRESH_S = 2.0
+"""A green without a countdown is used while it is this young."""
 BRAKING_MPS2 = 1.0
 """How the robot would stop in front of the road if it still could."""
 
@@ -35,6 +45,7 @@ class CrossingGuard:
         self._config = config
         self._crossing = ""
         self._committed = False
+        self._red_seen = False
         self._green_since_s = np.inf
         self._quiet_since_s = np.inf
         self._waiting_since_s = np.inf
@@ -75,9 +86,8 @@ class CrossingGuard:
             self._committed = True
             return Verdict(True, "")
         time_s = self.crossing_time_s(span, progress_m, speed_mps)
-        signal = self._signal(span, signals)
-        if signal is not None:
-            verdict = self._by_signal(signal, time_s, stamp_s)
+        if span.signalled:
+            verdict = self._by_signal(span, signals, time_s, stamp_s)
         else:
             verdict = self._by_traffic(line_odom, obstacles, time_s, age_s, stamp_s)
         if verdict.go:
@@ -104,20 +114,17 @@ class CrossingGuard:
         lost_s = max(self._config.speed_mps - speed_mps, 0.0) ** 2 / (2.0 * self._config.speed_mps)
         return length_m / self._config.speed_mps + lost_s
 
-    def _signal(self, span: RouteSpan, signals: SignalStates | None):
-        if not span.signalled or signals is None:
-            return None
-        for signal in signals.signals:
-            if signal.crossing_id == span.crossing_id and signal.phase is not SignalPhase.UNKNOWN:
-                return signal
-        return None
-
-    def _by_signal(self, signal, time_s: float, stamp_s: float) -> Verdict:
-        if signal.phase is not SignalPhase.GREEN:
+    def _by_signal(
+        self, span: RouteSpan, signals: SignalStates | None, time_s: float, stamp_s: float
+    ) -> Verdict:
+        signal = _signal(span, signals)
+        if signal is None or signal.phase is not SignalPhase.GREEN:
+            self._red_seen = signal is not None
             self._green_since_s = np.inf
-            return Verdict(False, f"crossing {signal.crossing_id}: signal is red")
-        first = np.isinf(self._green_since_s)
-        self._green_since_s = min(self._green_since_s, stamp_s)
+            shown = "red" if self._red_seen else "not known"
+            return Verdict(False, f"crossing {span.crossing_id}: signal is {shown}")
+        if self._red_seen:
+            self._green_since_s = min(self._green_since_s, stamp_s)
         if np.isfinite(signal.remaining_s):
             if signal.remaining_s >= time_s + 0.5 * self._config.margin_s:
                 return Verdict(True, "")
@@ -126,11 +133,8 @@ class CrossingGuard:
                 f"crossing {signal.crossing_id}: green for {signal.remaining_s:.0f} s, "
                 f"{time_s:.0f} s needed",
             )
-        # Without a countdown only a green seen to begin while waiting is long enough.
-        began_here = np.isfinite(self._waiting_since_s) and not first
-        if began_here and stamp_s - self._green_since_s < 2.0:
-            return Verdict(True, "")
-        if first and np.isfinite(self._waiting_since_s):
+        # Without a countdown only a green that was seen to begin is long enough.
+        if 0.0 <= stamp_s - self._green_since_s < FRESH_S:
             return Verdict(True, "")
         return Verdict(False, f"crossing {signal.crossing_id}: waiting for a fresh green")
 
@@ -158,6 +162,14 @@ class CrossingGuard:
             if _distance_to_segment(path, line).min() < min(reach, 3.0) + CLEAR_M:
                 return f"{obstacle.kind.value} {obstacle.id} comes at {speed:.1f} m/s"
         return ""
+
+
+def _signal(span: RouteSpan, signals: SignalStates | None) -> CrossingSignal | None:
+    """Find what is known of a crossing's signal, None without."""
+    for signal in signals.signals if signals is not None else ():
+        if signal.crossing_id == span.crossing_id and signal.phase is not SignalPhase.UNKNOWN:
+            return signal
+    return None
 
 
 def _distance_to_segment(points: np.ndarray, line: np.ndarray) -> np.ndarray:
