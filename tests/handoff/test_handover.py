@@ -329,6 +329,28 @@ def test_acceptance_under_another_key_than_the_grants_is_refused(rig, tmp_path):
     assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
 
 
+@pytest.mark.parametrize("direction", list(Direction))
+def test_lost_dock_contact_holds_and_fails_the_task(rig, direction):
+    one = rig()
+    one.run(2.0)
+    if direction is Direction.TO_LOCKER:
+        one.goal(Direction.TO_ROBOT, "first")
+        one.run_to_result("first")
+        one.run(2.0)
+    one.goal(direction, order="order-2")
+    parties = (one.robot, one.locker)
+    assert one.run(30.0, lambda: all(p.custodian.ledger.live is not None for p in parties))
+    one.dock.docked = False
+    result = one.run_to_result(seconds=10.0)
+    assert result.outcome is TaskOutcome.FAILED
+    assert "not docked during handoff" in result.text
+    assert one.robot.custodian.hold == "not docked during handoff"
+    assert (one.custody[-1].state, one.custody[-1].reason) == ("hold", one.robot.custodian.hold)
+    one.dock.docked = True
+    assert one.run(40.0, lambda: one.robot.custodian.ledger.live is None)
+    assert one.dock.at_robot is (direction is Direction.TO_LOCKER)
+
+
 def test_receipts_are_filed_by_both_sides_and_verify(rig, tmp_path):
     from lastmile.handoff import receipt
 

@@ -14,6 +14,8 @@ from lastmile.handoff import messages, records
 from lastmile.handoff.ledger import Handoff, Status
 from lastmile.handoff.receipt import Receipt, ReceiptBody, signature_holds
 
+NOT_DOCKED = "not docked during handoff"
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -213,7 +215,11 @@ def hold_reason(handoff: Handoff, evidence: Evidence, settle_s: float) -> str:
 
     A parcel in the gap is left to the wires' own time limit, for it may just be moving.
     """
-    if evidence.steady_s < max(4.0 * settle_s, 2.0) or evidence.door_closed is not True:
+    if evidence.steady_s < max(4.0 * settle_s, 2.0):
+        return ""
+    if not evidence.docked:
+        return NOT_DOCKED
+    if evidence.door_closed is not True:
         return ""
     if evidence.occupied_a != evidence.occupied_b:
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lastmile.handoff.config import HandoffConfig
 from lastmile.handoff.custodian import Custodian
-from lastmile.handoff.custody import Evidence
+from lastmile.handoff.custody import NOT_DOCKED, Evidence
 from lastmile.handoff.ledger import Handoff, Status
 from lastmile.types import Direction, HandOverGoal, TaskOutcome, TaskResult
 
@@ -118,6 +118,11 @@ class HandOverTask:
             self._handoff_id = live.id
         if self._canceled:
             custodian.call_off("canceled")
+        if custodian.hold == NOT_DOCKED:
+            # Docked again the parcel goes back to the giver, or the handoff ends where it got to.
+            custodian.call_off(NOT_DOCKED)
+            text = f"{NOT_DOCKED} {live.id} of {live.parcel_id!r} with {live.peer}"
+            return _failure(f"{text}, which stays open", False)
         heard_s = custodian.last_heard_s.get(live.peer, self.begun_s)
         silent_s = stamp_s - max(heard_s, self.begun_s)
         if silent_s < self._config.answer_timeout_s:
