@@ -1,5 +1,7 @@
 import pytest
 from action_msgs.msg import GoalStatus
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
 from rclpy.action import ActionClient
 
 from lastmile.nodes.actions import goal_uuid
@@ -56,6 +58,35 @@ def test_server_aborts_what_the_component_says_failed(peer, dock):
     response, _ = run_goal(peer, dock, "wall")
     assert response.status == GoalStatus.STATUS_ABORTED
     assert response.result.result.text == "a wall is no locker"
+
+
+def test_component_lets_go_of_its_goals_when_it_is_deactivated(peer, dock):
+    change = peer.node.create_client(ChangeState, "toy/change_state")
+    peer.until(change.service_is_ready)
+    goals = []
+
+    def keep(message):
+        for line in message.status:
+            goals.extend(int(item.value) for item in line.values if item.key == "goals")
+
+    peer.node.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
+
+    def transition(label):
+        request = ChangeState.Request()
+        request.transition.label = label
+        future = change.call_async(request)
+        peer.until(future.done)
+        assert future.result().success
+
+    sent = dock.send_goal_async(Dock.Goal(locker_id="endless"))
+    peer.until(sent.done)
+    peer.until(lambda: goals and goals[-1] == 1)
+    result = sent.result().get_result_async()
+    transition("deactivate")
+    peer.until(result.done)
+    assert result.result().result.result.text == "toy was deactivated"
+    transition("activate")
+    peer.until(lambda: goals[-1] == 0)
 
 
 def test_client_finishes_cancels_and_tells_of_an_absent_server(start, peer):

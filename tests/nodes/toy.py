@@ -95,7 +95,11 @@ class Toy:
         return [("dock/result", result)]
 
     def diagnose(self, stamp_s):
-        values = {"steps": str(self.steps), "points": str(self.points)}
+        values = {
+            "steps": str(self.steps),
+            "points": str(self.points),
+            "goals": str(len(self.goals)),
+        }
         return [types.Diagnostic("toy", types.DiagnosticLevel.OK, "plays", values)]
 
     def close(self):

@@ -73,9 +73,15 @@ class TaskServer:
             future.set_result(value)
 
     def abort_all(self, stamp_s: float, text: str) -> None:
-        """End all running goals as failed."""
+        """
+        End all running goals as failed, and have the component cancel them.
+
+        Without the cancel it would go on with them as soon as it steps again, for nobody.
+
+        """
         for goal_id in list(self._running):
             self.publish(TaskResult(goal_id, stamp_s, TaskOutcome.FAILED, text))
+            self._receive(f"{self._action.name}/cancel", TaskCancel(goal_id))
 
     def close(self) -> None:
         """Take the action off the graph."""
