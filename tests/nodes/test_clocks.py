@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastmile import types
-from lastmile.nodes.clocks import RUN_ON_S, STOPPED_S, ClockHistory, SteadyAxis
+from lastmile.control.config import TimeoutConfig
+from lastmile.control.inputs import Inbox
+from lastmile.nodes.clocks import RUN_ON_S, STOPPED_S, ClockHistory, MonotonicAxis, SteadyAxis
 
 
 def run_clock(axis, start_s, monotonic_s, count, period_s=0.01, rate=1.0):
@@ -104,6 +106,40 @@ def test_axis_never_goes_back_and_keeps_up_with_the_monotonic_clock(moves):
         if not read and wait_s > STOPPED_S:
             assert now >= last + wait_s - STOPPED_S - 1e-6
         last = now
+
+
+STEPS_S = [-3600.0, -0.45, -0.3, -0.05, 0.05, 0.3, 0.45, 3600.0]
+
+
+@pytest.mark.parametrize("step_s", STEPS_S)
+def test_monotonic_axis_keeps_the_monotonic_rate_when_the_system_clock_is_set(step_s):
+    axis, times_s = MonotonicAxis(), []
+    for tick in range(100):
+        at = 100.0 + 0.02 * tick
+        axis.follow(5000.0 + 0.02 * tick + (step_s if tick >= 50 else 0.0), at)
+        times_s.append(axis.now(at))
+    assert np.diff(times_s) == pytest.approx(0.02, abs=1e-6)
+    assert axis.offset_s == pytest.approx(-step_s, abs=1e-6)
+
+
+@pytest.mark.parametrize("step_s", STEPS_S)
+def test_silent_inputs_age_while_the_system_clock_is_set(step_s):
+    axis, inbox = MonotonicAxis(), Inbox(TimeoutConfig())
+    axis.follow(5000.0, 100.0)
+    assert inbox.put("teleop/cmd_vel", axis.onto(types.Command(5000.0, 1.0, 0.0)), axis.now(100.0))
+    for waited in (0.1, 0.2, 0.3, 0.4):
+        axis.follow(5000.0 + waited + step_s, 100.0 + waited)
+        now_s = axis.now(100.0 + waited)
+        assert inbox.age_s("teleop/cmd_vel", now_s) == pytest.approx(waited, abs=1e-6)
+    # What comes stamped by the clock as it is now is taken, and goes out with the clock's stamps.
+    clock_s = 5000.4 + step_s
+    value = axis.onto(types.Command(clock_s, 1.0, 0.0))
+    assert inbox.put("teleop/cmd_vel", value, now_s)
+    assert axis.off(value).stamp_s == pytest.approx(clock_s, abs=1e-6)
+
+
+def test_monotonic_axis_is_unknown_before_the_first_reading():
+    assert MonotonicAxis().now(12.0) is None
 
 
 def test_history_gives_the_ros_time_of_any_moment():

@@ -2,8 +2,10 @@
 The clocks that nodes step by.
 
 Components step on the ROS clock: the system's, or `/clock` in simulation. The gate alone steps on
-a `SteadyAxis`, which goes on when `/clock` stands still, so that a dead or halted simulator,
-planner or localization ages on it as it would on a real robot.
+an axis of its own, on which inputs age whatever the ROS clock does: on a robot a `MonotonicAxis`,
+which does not care when the system's clock is set; in simulation a `SteadyAxis`, which goes on when
+`/clock` stands still, so that a dead or halted simulator, planner or localization ages on it as it
+would on a real robot.
 """
 
 from __future__ import annotations
@@ -21,7 +23,48 @@ STOPPED_S = 1.0
 JUMP_S = 0.5
 
 
-class SteadyAxis:
+class _Axis:
+    """An axis of time that lies `offset_s` after the ROS clock."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+
+    def onto(self, value: Any) -> Any:
+        """Shift the stamps of a value from the ROS clock onto the axis."""
+        return _shifted(value, self.offset_s)
+
+    def off(self, value: Any) -> Any:
+        """Shift the stamps of a value from the axis to the ROS clock."""
+        return _shifted(value, -self.offset_s)
+
+
+class MonotonicAxis(_Axis):
+    """
+    Time that is the monotonic clock, anchored at the first reading of the system's clock.
+
+    Every reading anchors the offset anew, so a step or a slew of the system's clock, forwards or
+    backwards, moves the offset at once and the axis not at all. A value that was stamped before a
+    step and comes in after it is off by the step; the checks of stamps turn it away, and its
+    successor fits again.
+
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._anchor_s: float | None = None
+
+    def follow(self, clock_s: float, monotonic_s: float) -> None:
+        """Take a reading of the system's clock."""
+        if self._anchor_s is None:
+            self._anchor_s = clock_s - monotonic_s
+        self.offset_s = self._anchor_s + monotonic_s - clock_s
+
+    def now(self, monotonic_s: float) -> float | None:
+        """Tell the time on the axis, None before the first reading."""
+        return None if self._anchor_s is None else self._anchor_s + monotonic_s
+
+
+class SteadyAxis(_Axis):
     """
     Time that advances with the monotonic clock whatever the ROS clock does, and never goes back.
 
@@ -39,7 +82,7 @@ class SteadyAxis:
     """
 
     def __init__(self, rate: float = 1.0) -> None:
-        self.offset_s = 0.0
+        super().__init__()
         self._rate = rate
         self._clock_s: float | None = None
         self._read_at = 0.0
@@ -64,14 +107,6 @@ class SteadyAxis:
         run_on = elapsed if elapsed > STOPPED_S else min(elapsed, RUN_ON_S)
         self._newest = max(self._newest, self._clock_s + self.offset_s + run_on)
         return self._newest
-
-    def onto(self, value: Any) -> Any:
-        """Shift the stamps of a value from the ROS clock onto the axis."""
-        return _shifted(value, self.offset_s)
-
-    def off(self, value: Any) -> Any:
-        """Shift the stamps of a value from the axis to the ROS clock."""
-        return _shifted(value, -self.offset_s)
 
 
 class ClockHistory:

@@ -24,7 +24,7 @@ from lastmile.errors import UserError
 from lastmile.nodes import conversions
 from lastmile.nodes._fields import seconds
 from lastmile.nodes.actions import TaskClient, TaskServer
-from lastmile.nodes.clocks import SteadyAxis
+from lastmile.nodes.clocks import MonotonicAxis, SteadyAxis
 from lastmile.nodes.diagnostics import StampWatch, StepMeter, diagnostics_message
 from lastmile.nodes.message_types import message_class
 from lastmile.nodes.outputs import Outputs
@@ -75,7 +75,7 @@ class ComponentNode(LifecycleNode):
     spec : NodeSpec
         The node's line of the table; the node is named after it unless remapped.
     steady : bool
-        Step on a `SteadyAxis` instead of the ROS clock.
+        Step on an axis that runs on whatever the ROS clock does (`clocks.py`).
 
     Raises
     ------
@@ -92,7 +92,7 @@ class ComponentNode(LifecycleNode):
         self.simulated = bool(self.get_parameter("use_sim_time").value)
         self._service_executor = SingleThreadedExecutor()
         self._service_executor.add_node(self)
-        self._axis = SteadyAxis(self.host.simulation_rate if self.simulated else 1.0)
+        self._axis = SteadyAxis(self.host.simulation_rate) if self.simulated else MonotonicAxis()
         self._steady = steady
         self._clock_s: float | None = None
         self._poller = Poller(self)
@@ -132,7 +132,7 @@ class ComponentNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop to step; running tasks end as failed."""
+        """Stop to step; running tasks end as failed, and the component is told to cancel them."""
         self._active = False
         for server in self._task_servers.values():
             server.abort_all(self._stamp(), f"{self.get_name()} was deactivated")
@@ -206,7 +206,8 @@ class ComponentNode(LifecycleNode):
         """Take the newest reading of the ROS clock."""
         newest = None
         if not self.simulated:
-            newest = time.time()
+            # Read together: what lies between the two would pass for a step of the system's clock.
+            newest, monotonic_s = time.time(), time.monotonic()
         else:
             for message in take(self._clock_input):
                 newest = seconds(message.clock)
