@@ -8,6 +8,8 @@ from lastmile.planning.crossing import CrossingGuard
 from lastmile.types import (
     CrossingSignal,
     EdgeKind,
+    Obstacle,
+    ObstacleKind,
     RouteSpan,
     SignalPhase,
     SignalStates,
@@ -84,3 +86,47 @@ def test_green_without_countdown_is_used_only_when_it_was_seen_to_begin():
     assert not kerb.ask(signals=green, times=5).go
     assert not kerb.ask(signals=feed(SignalPhase.RED, np.nan), times=5).go
     assert kerb.ask(signals=green).go
+
+
+def car(y_m, speed_mps):
+    """A car on the crossing's middle line, that drives towards +y."""
+    outline = np.array([9.0, y_m]) + np.array([[-0.9, -2.2], [0.9, -2.2], [0.9, 2.2], [-0.9, 2.2]])
+    return Obstacle(
+        3,
+        ObstacleKind.VEHICLE,
+        np.array([9.0, y_m]),
+        np.array([0.0, speed_mps]),
+        np.eye(4),
+        outline,
+        1.5,
+        5.0,
+        True,
+        np.zeros((0, 2)),
+        np.zeros(0),
+        0.4,
+    )
+
+
+def test_robot_crosses_a_quiet_road_without_signal_after_looking():
+    kerb = Kerb(span(signalled=False))
+    assert "looking" in kerb.ask().reason
+    assert kerb.ask(times=20).go
+
+
+@pytest.mark.parametrize("road_speed_mps", [13.9, 0.0])
+def test_robot_waits_where_traffic_would_come_from_farther_than_it_sees(road_speed_mps):
+    kerb = Kerb(span(signalled=False, road_speed_mps=road_speed_mps))
+    verdict = kerb.ask(times=100)
+    assert not verdict.go
+    assert verdict.reason.startswith("crossing x: traffic of")
+    assert "the robot sees 80 m" in verdict.reason
+    assert kerb.guard.waited_s(kerb.t) > 9.0
+
+
+@pytest.mark.parametrize(
+    ("y_m", "speed_mps", "goes"),
+    [(-60.0, 8.0, False), (-40.0, 2.0, False), (-8.0, 0.2, True), (10.0, 8.0, True)],
+)
+def test_cars_count_by_when_they_could_arrive(y_m, speed_mps, goes):
+    kerb = Kerb(span(signalled=False))
+    assert kerb.ask(obstacles=(car(y_m, speed_mps),), times=30).go is goes

@@ -100,11 +100,12 @@ def test_blocked_way_fails_after_a_while():
 
 
 def crossing_world(signals=None):
+    """A road of 30 km/h, narrow enough to see its traffic in time."""
     world = World((40.0, 80.0), origin=np.array([-10.0, -40.0]), signals=signals)
     spans = (
         RouteSpan(0.0, 6.0, EdgeKind.SIDEWALK, 2.0, 1.4, "", False, 0, 0.0),
-        RouteSpan(6.0, 13.0, EdgeKind.CROSSING, 3.0, 1.4, "x", signals is not None, 2, 14.0),
-        RouteSpan(13.0, 18.0, EdgeKind.SIDEWALK, 2.0, 1.4, "", False, 0, 0.0),
+        RouteSpan(6.0, 12.5, EdgeKind.CROSSING, 3.0, 1.4, "x", signals is not None, 2, 8.3),
+        RouteSpan(12.5, 18.0, EdgeKind.SIDEWALK, 2.0, 1.4, "", False, 0, 0.0),
     )
     world.drive(make_route([[0, 0], [18, 0]], spans=spans))
     return world

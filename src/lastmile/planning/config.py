@@ -186,6 +186,20 @@ class CrossingConfig:
     quiet_s: float = param(
         1.5, "Without signal: no vehicle for this long before going.", unit="s", low=0.0, high=20.0
     )
+    sight_m: float = param(
+        80.0,
+        "Without signal: vehicles are trusted to be seen from this far.",
+        unit="m",
+        low=5.0,
+        high=300.0,
+    )
+    road_speed_mps: float = param(
+        14.0,
+        "Without signal: traffic's speed where the map does not tell.",
+        unit="m/s",
+        low=1.0,
+        high=50.0,
+    )
     speed_mps: float = param(1.2, "Counted on while crossing.", unit="m/s", low=0.2, high=2.0)
     fast_mps: float = param(
         2.2, "Tracks faster than this count as vehicles.", unit="m/s", low=0.5, high=10.0

@@ -3,7 +3,9 @@ Whether to cross a road: decided at the kerb, and kept once the robot is on its 
 
 With a signal the robot goes on green that lasts long enough, and waits while the feed does not
 tell. Without one it goes when no vehicle reaches the crossing before it is over, for some time on
-end.
+end, and only over roads where it would see such a vehicle: what comes at the road's speed limit
+must be within the distance to which perception is trusted. That nothing hides the road is taken
+for granted.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from lastmile.types import (
 
 CLEAR_M = 1.5
 """A vehicle that passes this far beside the robot's way is no conflict."""
+STANDS_MPS = 0.5
+"""A vehicle slower than this stands, perhaps to let the robot go."""
 FRESH_S = 2.0
 """A green without a countdown is used while it is this young."""
 BRAKING_MPS2 = 1.0
@@ -89,7 +93,7 @@ class CrossingGuard:
         if span.signalled:
             verdict = self._by_signal(span, signals, time_s, stamp_s)
         else:
-            verdict = self._by_traffic(line_odom, obstacles, time_s, age_s, stamp_s)
+            verdict = self._by_traffic(span, line_odom, obstacles, time_s, age_s, stamp_s)
         if verdict.go:
             self._waiting_since_s = np.inf
             stopping_m = speed_mps**2 / (2.0 * BRAKING_MPS2)
@@ -138,27 +142,40 @@ class CrossingGuard:
             return Verdict(True, "")
         return Verdict(False, f"crossing {signal.crossing_id}: waiting for a fresh green")
 
-    def _by_traffic(self, line, obstacles, time_s, age_s, stamp_s) -> Verdict:
-        threat = self._threat(line, obstacles, time_s + self._config.margin_s, age_s)
-        if threat:
+    def _by_traffic(self, span, line, obstacles, time_s, age_s, stamp_s) -> Verdict:
+        config, name = self._config, f"crossing {span.crossing_id}"
+        road_mps = span.road_speed_mps if span.road_speed_mps > 0.0 else config.road_speed_mps
+        within_s = time_s + config.margin_s
+        blind = road_mps * within_s > config.sight_m
+        bars = self._threat(line, obstacles, within_s, age_s, road_mps)
+        if blind:
+            bars = (
+                f"traffic of {road_mps:.1f} m/s must be seen {road_mps * within_s:.0f} m away, "
+                f"the robot sees {config.sight_m:.0f} m"
+            )
+        if bars:
             self._quiet_since_s = np.inf
-            return Verdict(False, f"crossing: {threat}")
+            return Verdict(False, f"{name}: {bars}")
         self._quiet_since_s = min(self._quiet_since_s, stamp_s)
-        if stamp_s - self._quiet_since_s < self._config.quiet_s:
-            return Verdict(False, "crossing: looking for traffic")
+        if stamp_s - self._quiet_since_s < config.quiet_s:
+            return Verdict(False, f"{name}: looking for traffic")
         return Verdict(True, "")
 
-    def _threat(self, line, obstacles, within_s: float, age_s: float) -> str:
+    def _threat(self, line, obstacles, within_s: float, age_s: float, road_mps: float) -> str:
         """Name a vehicle or cyclist that reaches the crossing's way within a time."""
-        times = np.arange(0.0, within_s + 1e-9, 0.25)
+        times = np.arange(0.0, within_s + age_s + 1e-9, 0.25)
         for obstacle in obstacles:
             speed = float(np.hypot(*obstacle.velocity))
             vehicle = obstacle.kind in (ObstacleKind.VEHICLE, ObstacleKind.CYCLIST)
-            if speed < 0.5 or not (vehicle or speed > self._config.fast_mps):
+            if speed < STANDS_MPS or not (vehicle or speed > self._config.fast_mps):
                 continue
+            # A car that is slow now may speed up; whoever gives way stands in the end.
+            car = obstacle.kind is ObstacleKind.VEHICLE
+            counted_mps = max(speed, road_mps) if car else speed
             outline = np.asarray(obstacle.footprint, float) - obstacle.position
             reach = float(np.hypot(*outline.T).max()) if len(outline) else 0.5
-            path = obstacle.position + (times + age_s)[:, None] * obstacle.velocity
+            direction = np.asarray(obstacle.velocity, float) / speed
+            path = obstacle.position + (times * counted_mps)[:, None] * direction
             if _distance_to_segment(path, line).min() < min(reach, 3.0) + CLEAR_M:
                 return f"{obstacle.kind.value} {obstacle.id} comes at {speed:.1f} m/s"
         return ""
