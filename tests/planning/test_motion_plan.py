@@ -171,3 +171,17 @@ def test_robot_may_back_away_from_a_person_who_walks_up_to_it():
 def test_standing_is_always_certified():
     around = Surroundings(make_map(blocks=[(-1, -1, 1, 1)]), [], TIMES_S)
     assert certifier().check(stand(np.zeros(3), 0.1), around) == ""
+
+
+def test_robot_does_not_turn_after_a_person_who_leaves_its_side():
+    # Beside the nose, 0.2 m away, walking off sideways: the gap grows although the robot turns.
+    leaves = Surroundings(make_map(), [standing_disc(0.8, -0.2, (0.0, -1.4))], TIMES_S)
+    towards = turn_on_spot(np.zeros(3), 0.0, -0.6, 0.1, 0.8, 1.5)
+    away = turn_on_spot(np.zeros(3), 0.0, 0.6, 0.1, 0.8, 1.5)
+    back = reverse_straight(np.zeros(3), 0.25, 0.5, 0.1, LIMITS)
+    assert "too near" in certifier().check(towards, leaves)
+    assert certifier().check(away, leaves) == ""
+    assert certifier().check(back, leaves) == ""
+    # Braking brings the robot nearer and is still the best that it can do.
+    braking = drive_then_brake(straight_states(0.1), 0, 0.1, 1.5, LIMITS)
+    assert certifier().check(braking, leaves, stops=True) == ""

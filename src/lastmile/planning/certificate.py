@@ -18,6 +18,10 @@ from lastmile.types import ObstacleKind
 
 OUTLINE_SPACING_M = 0.1
 ESCAPE_SPEED_MPS = 0.3
+CLOSES_M = 0.002
+"""Way in a step, towards a person, that is none to speak of."""
+PASSING_SLACK_M = 0.05
+"""Outlines of people are seen from one side only."""
 ROUNDING_M = 1e-6
 """Any more, and one plan after another would add it up to a way into what stands there."""
 
@@ -48,11 +52,16 @@ class Certifier:
         self._offsets = np.asarray(robot_discs_m)
         self._radius_m = robot_radius_m
 
-    def check(self, motion: Motion, around: Surroundings) -> str:
-        """Say what the motion would meet, empty when it is free."""
+    def check(self, motion: Motion, around: Surroundings, stops: bool = False) -> str:
+        """
+        Say what the motion would meet, empty when it is free.
+
+        `stops` tells that it only brakes: that may bring the robot nearer to who came too near.
+        """
         if not motion.moves:
             return ""
-        return self._check_ground(motion, around.local_map) or self._check_discs(motion, around)
+        ground = self._check_ground(motion, around.local_map)
+        return ground or self._check_discs(motion, around, stops)
 
     def clearance(self, poses: np.ndarray, local_map: LocalMap) -> np.ndarray:
         """Least distance (T,) of the outline from blocked cells."""
@@ -71,7 +80,7 @@ class Certifier:
         tolerated = -0.5 * local_map.known.resolution_m
         return "ground not seen" if known.min() < tolerated else ""
 
-    def _check_discs(self, motion: Motion, around: Surroundings) -> str:
+    def _check_discs(self, motion: Motion, around: Surroundings, stops: bool) -> str:
         if not around.discs:
             return ""
         moving = np.abs(motion.twists).max(axis=1) > 1e-3
@@ -96,7 +105,17 @@ class Certifier:
                 least = np.minimum(gap[0], standing - radii_m)
             if (gap < least - ROUNDING_M).any():
                 return f"{disc.kind.value} {disc.id} in the way"
+            if person and not stops and self._closes(gap, middles, centre):
+                return f"{disc.kind.value} {disc.id} too near"
         return ""
+
+    def _closes(self, gap: np.ndarray, middles: np.ndarray, centre: np.ndarray) -> bool:
+        """Tell whether the robot, rather than the person, closes a gap that is too small."""
+        here = _least_gap(middles[:-1], centre[:-1])
+        by_robot = here - _least_gap(middles[1:], centre[:-1])
+        by_person = here - _least_gap(middles[:-1], centre[1:])
+        near = gap[:-1] < self._least_m + PASSING_SLACK_M
+        return bool((near & (by_robot > CLOSES_M) & (by_robot > by_person)).any())
 
     def _outline_at(self, poses: np.ndarray) -> np.ndarray:
         c, s = np.cos(poses[:, 2])[:, None], np.sin(poses[:, 2])[:, None]

@@ -54,7 +54,7 @@ class Stopping:
         """Brake as gently as is free, else as hard as the robot can."""
         for braking in (self.limits.braking_mps2, self.limits.emergency_braking_mps2):
             motion = self.brake(start, braking)
-            if not self._certifier.check(motion, around):
+            if not self._certifier.check(motion, around, stops=True):
                 return Plan(motion, True, reason)
         self.uncertified += 1
         return Plan(motion, False, reason)
@@ -63,6 +63,6 @@ class Stopping:
         """Come to a stand after a way, where that is free."""
         braking = float(np.clip(start.twist[0] ** 2 / (2.0 * max(way_m, 0.01)), 0.2, 1.5))
         motion = self.brake(start, braking)
-        if not self._certifier.check(motion, around):
+        if not self._certifier.check(motion, around, stops=True):
             return Plan(motion, True, reason)
         return self.plan(start, around, reason)
