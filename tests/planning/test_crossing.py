@@ -130,3 +130,13 @@ def test_robot_waits_where_traffic_would_come_from_farther_than_it_sees(road_spe
 def test_cars_count_by_when_they_could_arrive(y_m, speed_mps, goes):
     kerb = Kerb(span(signalled=False))
     assert kerb.ask(obstacles=(car(y_m, speed_mps),), times=30).go is goes
+
+
+def test_countdown_of_a_green_runs_on_while_the_feed_is_silent():
+    kerb = Kerb()
+    needed_s = kerb.guard.crossing_time_s(span(), 5.0, 0.0) + 0.5 * CrossingConfig().margin_s
+    old = feed(SignalPhase.GREEN, needed_s + 0.5, stamp_s=0.0)
+    kerb.t = 0.9
+    assert not kerb.ask(signals=old).go
+    kerb.t = 0.3
+    assert kerb.ask(signals=old).go

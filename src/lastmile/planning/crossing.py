@@ -130,11 +130,13 @@ class CrossingGuard:
         if self._red_seen:
             self._green_since_s = min(self._green_since_s, stamp_s)
         if np.isfinite(signal.remaining_s):
-            if signal.remaining_s >= time_s + 0.5 * self._config.margin_s:
+            # The countdown was true at the stamp of the feed, and ran on since.
+            remaining_s = signal.remaining_s - max(stamp_s - signals.stamp_s, 0.0)
+            if remaining_s >= time_s + 0.5 * self._config.margin_s:
                 return Verdict(True, "")
             return Verdict(
                 False,
-                f"crossing {signal.crossing_id}: green for {signal.remaining_s:.0f} s, "
+                f"crossing {signal.crossing_id}: green for {max(remaining_s, 0.0):.0f} s, "
                 f"{time_s:.0f} s needed",
             )
         # Without a countdown only a green that was seen to begin is long enough.
