@@ -6,7 +6,8 @@ from lastmile.errors import UserError
 from lastmile.handoff import messages
 from lastmile.handoff.journal import JournalWriteError
 from lastmile.handoff.receipt import ReceiptBody, Signer
-from lastmile.types import Direction, TaskOutcome
+from lastmile.handoff.records import Held, read_record
+from lastmile.types import DiagnosticLevel, Direction, TaskOutcome
 
 ROBOT, LOCKER, PARCEL = "robot-1", "locker-a", "parcel-1"
 
@@ -349,6 +350,30 @@ def test_lost_dock_contact_holds_and_fails_the_task(rig, direction):
     one.dock.docked = True
     assert one.run(40.0, lambda: one.robot.custodian.ledger.live is None)
     assert one.dock.at_robot is (direction is Direction.TO_LOCKER)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_locker_tells_that_a_parcel_of_its_books_is_not_there(rig, gone):
+    one = rig()
+    one.run(3.0)
+    assert list(one.locker.custodian.ledger.holdings) == [PARCEL]
+    before = len(one.locker.custodian._journal.entries)
+    if gone:
+        one.dock.position = 0.0
+    else:
+        one.dock.parcel_id = "parcel-7"
+    one.check = lambda: None  # Somebody took the parcel: the books are wrong, that is the point.
+    one.run(3.0)
+    diagnostic = one.locker.diagnose(one.now_s)[0]
+    assert diagnostic.level is DiagnosticLevel.WARN
+    assert "the journal says 'parcel-1' is in c1" in diagnostic.message
+    assert ("reads empty" if gone else "reads 'parcel-7'") in diagnostic.message
+    new = [read_record(entry.body) for entry in one.locker.custodian._journal.entries[before:]]
+    assert [type(record) for record in new] == [Held]
+    assert PARCEL in one.locker.custodian.ledger.holdings
+    one.dock.position, one.dock.parcel_id = 1.0, PARCEL
+    one.run(1.0)
+    assert one.locker.diagnose(one.now_s)[0].message == "ready"
 
 
 def test_receipts_are_filed_by_both_sides_and_verify(rig, tmp_path):

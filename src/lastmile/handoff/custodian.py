@@ -119,6 +119,10 @@ class Custodian:
         if self.ledger.live is not None and not self.abort:
             self.abort = reason
 
+    def note(self, stamp_s: float, reason: str) -> bool:
+        """Put on record that a person is needed, apart from any handoff; False if refused."""
+        return self._write(stamp_s, records.Held("", reason))
+
     @property
     def heard(self) -> Heard:
         """What the peer of the live handoff said."""

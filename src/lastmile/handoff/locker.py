@@ -8,6 +8,7 @@ from lastmile.handoff import messages
 from lastmile.handoff.config import LockerConfig
 from lastmile.handoff.custodian import Custodian
 from lastmile.handoff.custody import Evidence
+from lastmile.handoff.ledger import Holding
 from lastmile.handoff.party import open_custodian
 from lastmile.handoff.stamps import StampGuard
 from lastmile.handoff.wires import LockerDrive, LockerWires, Stopwatch
@@ -40,6 +41,8 @@ class LockerComponent:
         self._guard = StampGuard()
         self._arrivals: dict[str, Stopwatch] = {}
         self._unknown: dict[str, str] = {}
+        self._absences: dict[str, Stopwatch] = {}
+        self._absent: dict[str, str] = {}
 
     @property
     def custodian(self) -> Custodian:
@@ -84,7 +87,9 @@ class LockerComponent:
         level, text = DiagnosticLevel.OK, "ready"
         if self._fresh_state(stamp_s) is None:
             level, text = DiagnosticLevel.WARN, "lockers/state is silent"
-        problems = list(self._unknown.values()) + ([custodian.hold] if custodian.hold else [])
+        problems = [*self._unknown.values(), *self._absent.values()] + (
+            [custodian.hold] if custodian.hold else []
+        )
         if problems:
             level, text = DiagnosticLevel.WARN, "a person is needed: " + "; ".join(problems)
         if custodian.fault:
@@ -175,6 +180,7 @@ class LockerComponent:
         self._unknown = {}
         if state is None:
             return
+        self._miss_parcels(stamp_s, state)
         ledger = self._custodian.ledger
         places = {holding.place: holding for holding in ledger.holdings.values()}
         if ledger.live is not None and not ledger.live.giving:
@@ -195,6 +201,37 @@ class LockerComponent:
                 self._custodian.deposit(stamp_s, compartment.parcel_id, compartment.id)
             ):
                 del self._arrivals[compartment.id]
+
+    def _miss_parcels(self, stamp_s: float, state: LockerHardwareState) -> None:
+        """Put on record which parcels of the books are not seen in their compartments."""
+        ledger = self._custodian.ledger
+        absent = {}
+        for parcel_id, holding in ledger.holdings.items():
+            moving = ledger.live is not None and ledger.live.parcel_id == parcel_id
+            fault = "" if moving else _absence(state, holding)
+            watch = self._absences.setdefault(parcel_id, Stopwatch())
+            if watch.update(stamp_s, bool(fault)) >= self._config.deposit_settle_s and fault:
+                absent[parcel_id] = fault
+        for parcel_id, fault in absent.items():
+            if self._absent.get(parcel_id) != fault and not self._custodian.note(stamp_s, fault):
+                # Told without the record, the record would never be tried again.
+                absent[parcel_id] = ""
+        self._absent = {parcel_id: fault for parcel_id, fault in absent.items() if fault}
+
+
+def _absence(state: LockerHardwareState, holding: Holding) -> str:
+    """Tell how a compartment contradicts the books, empty if not."""
+    place = _compartment(state, holding.place)
+    said = f"the journal says {holding.parcel_id!r} is in {holding.place}"
+    if place is None:
+        return f"{said}, the hardware has no such compartment"
+    if not (place.occupied_a or place.occupied_b):
+        return f"{said}, which reads empty"
+    if place.occupied_a != place.occupied_b:
+        return f"{said}, whose occupancy channels disagree"
+    if place.parcel_id != holding.parcel_id:
+        return f"{said}, which reads {place.parcel_id!r}"
+    return ""
 
 
 def _compartment(state: LockerHardwareState, place: str) -> CompartmentState | None:
