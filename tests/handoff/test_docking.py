@@ -71,6 +71,7 @@ class Yard:
         self.tick = 0
         self.plan, self.results, self.feedback, self.plans = None, {}, [], []
         self.obstacles, self.silent, self.blocked_behind = [], set(), False
+        self.lost_map = False
         self.door_closed = True
         self.fastest_near_contact = 0.0
 
@@ -124,7 +125,8 @@ class Yard:
             cells = np.zeros((120, 120), np.int8)
             if self.blocked_behind:
                 cells[:] = Cell.UNKNOWN
-            receive("cost_map", LocalCostMap(now_s, self.odom[:2] - 6.0, 0.1, cells))
+            origin = np.full(2, np.nan) if self.lost_map else self.odom[:2] - 6.0
+            receive("cost_map", LocalCostMap(now_s, origin, 0.1, cells))
 
     def step(self):
         self.tick += 1
@@ -364,9 +366,41 @@ def test_bad_values_are_counted_and_not_used():
     yard.component.receive("odometry", replace(bad, stamp_s=float("nan")))
     yard.component.receive("odometry", replace(bad, stamp_s=0.01, pose_odom_base=np.zeros(3)))
     values = yard.component.diagnose(yard.now_s)[0].values
-    assert values["odometry:not_finite"] == "2"
+    assert values["odometry:bad_value"] == "1"
+    assert values["odometry:not_finite"] == "1"
     assert values["odometry:old"] == "1"
     assert yard.dock().outcome is TaskOutcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("field", ["position", "footprint", "velocity", "predicted_path"])
+def test_obstacle_that_is_not_finite_is_refused_and_stops_the_robot(field):
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.run(2.5)
+    shape = {"footprint": (4, 2), "predicted_path": (3, 2)}.get(field, (2,))
+    whole = replace(person(yard, (0.5, 0.1)), predicted_sigma=np.zeros(0))
+    if field == "predicted_path":
+        whole = replace(whole, predicted_sigma=np.zeros(3))
+    yard.obstacles = [replace(whole, **{field: np.full(shape, np.nan)})]
+    yard.run(2.0)
+    stood = yard.pose.copy()
+    yard.run(1.0)
+    np.testing.assert_allclose(yard.pose, stood, atol=1e-6)
+    diagnostic = yard.component.diagnose(yard.now_s)[0]
+    assert diagnostic.message == "obstacles are silent"
+    assert int(diagnostic.values["obstacles:bad_value"]) >= 20
+    assert "obstacle 7" in diagnostic.values["last_rejected_obstacles"]
+
+
+def test_cost_map_that_is_not_finite_is_refused_and_keeps_the_robot_from_reversing():
+    yard = Yard((0.37, 0.0, np.pi))
+    yard.lost_map = True
+    yard.component.receive("dock/goal", DockGoal("u1", "locker-a", True))
+    yard.run(3.0)
+    assert yard.docked
+    diagnostic = yard.component.diagnose(yard.now_s)[0]
+    assert diagnostic.message == "obstacles or cost_map are silent"
+    assert "origin" in diagnostic.values["last_rejected_cost_map"]
 
 
 def test_roll_out_moves_as_geometry_does():

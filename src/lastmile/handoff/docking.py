@@ -15,6 +15,7 @@ from lastmile.handoff.docking_task import DockingTask, Move
 from lastmile.handoff.port_estimate import PortFilter, see_port
 from lastmile.handoff.stamps import StampGuard
 from lastmile.maps.site import Locker
+from lastmile.planning.inputs import CHECKS, Rejected
 from lastmile.types import (
     Diagnostic,
     DiagnosticLevel,
@@ -73,13 +74,13 @@ class DockingComponent:
             return
         if not self._guard.accepts(topic, value.stamp_s):
             return
+        try:
+            CHECKS.get(topic, _nothing)(value)
+        except Rejected as error:
+            self._guard.refuse(topic, "bad_value", str(error))
+            return
         if topic == "odometry":
-            if not _all_finite(value.pose_odom_base, value.twist_base):
-                self._guard.refuse(topic, "not_finite", "pose or twist is not finite")
-                return
             self._odometry.append(value)
-        elif topic == "localization/status" and not _all_finite(value.pose_map_odom):
-            self._guard.refuse(topic, "not_finite", "pose_map_odom is not finite")
         elif topic == "markers":
             self._images = [*self._images[-9:], value]
         else:
@@ -276,8 +277,8 @@ def _twist_at(plan: Trajectory, stamp_s: float) -> np.ndarray:
     return np.array([np.interp(stamp_s, times, plan.twists[:, i]) for i in range(2)])
 
 
-def _all_finite(*arrays: np.ndarray) -> bool:
-    return all(bool(np.isfinite(array).all()) for array in arrays)
+def _nothing(value: Any) -> None:
+    """Nothing but the stamp, which the guard checks for every topic."""
 
 
 def _failed(stamp_s: float, goal_id: str, text: str) -> tuple[str, TaskResult]:
