@@ -14,7 +14,8 @@ ARGUMENTS = (
     ("namespace", "/", "Namespace of the robot's topics."),
     ("party", "robot-1", "Name of the robot on the message link to the lockers."),
     ("broker", "127.0.0.1:1883", "MQTT broker of the lockers, host:port."),
-    ("run_dir", "", "Folder of parameters, journals and recording; empty for runs/<time>."),
+    ("run_dir", "", "Folder of parameters, logs and recording; empty for runs/<time>."),
+    ("state_dir", "", "Folder of journals and keys; empty for ~/.local/state/lastmile/<party>."),
     ("record", "true", "Record all topics to an MCAP file: true or false."),
     ("log_level", "info", "Least severity that is logged: debug, info, warn, error or fatal."),
 )
@@ -29,6 +30,7 @@ def start(context):
         config_dir=Path(given["config"]) if given["config"] else None,
         namespace=given["namespace"],
         broker=given["broker"],
+        state_dir=given["state_dir"],
         record=given["record"].lower() == "true",
         party=given["party"],
     )

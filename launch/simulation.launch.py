@@ -17,7 +17,8 @@ ARGUMENTS = (
     ("config", "", "Folder of parameter files, one per node; empty for the defaults."),
     ("namespace", "/", "Namespace of the robot's topics."),
     ("broker", "", "MQTT broker, host:port; empty for one of its own."),
-    ("run_dir", "", "Folder of parameters, journals and recording; empty for runs/<time>."),
+    ("run_dir", "", "Folder of parameters, logs and recording; empty for runs/<time>."),
+    ("state_dir", "", "Folder of journals and keys; empty for that of the run."),
     ("record", "true", "Record all topics to an MCAP file: true or false."),
     ("log_level", "info", "Least severity that is logged: debug, info, warn, error or fatal."),
 )
@@ -35,6 +36,7 @@ def start(context):
         config_dir=Path(given["config"]) if given["config"] else None,
         namespace=given["namespace"],
         broker=given["broker"],
+        state_dir=given["state_dir"],
         record=given["record"].lower() == "true",
     )
     return stack_actions(settings, given["log_level"])

@@ -78,6 +78,15 @@ def test_robot_starts_every_node_but_the_world(launch, tmp_path):
         assert parameters["/**"]["ros__parameters"]["use_sim_time"] is False
 
 
+def test_robot_keeps_its_state_apart_from_its_runs(launch, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for number, given in enumerate(({}, {"state_dir": str(tmp_path / "elsewhere")})):
+        started = nodes(launch("robot", run_dir=str(tmp_path / str(number)), **given))
+        parameters = yaml.safe_load(Path(started["handoff"]["parameters"][0]).read_text())
+        state_dir = parameters["/**"]["ros__parameters"]["host"]["state_dir"]
+        assert state_dir == given.get("state_dir", str(tmp_path / "lastmile" / "robot-1"))
+
+
 def test_simulation_starts_world_lockers_and_broker_on_simulated_time(launch, tmp_path):
     actions = launch("simulation", run_dir=str(tmp_path), scenario="quiet", seed="11")
     started = nodes(actions)

@@ -2,10 +2,19 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lastmile.errors import UserError
+from lastmile.handoff.config import LinkConfig
 from lastmile.nodes.stack_lock import StackLock
-from lastmile.nodes.stack_plan import locker_node, read_broker, settings_of_scenario
+from lastmile.nodes.stack_plan import (
+    StackSettings,
+    locker_node,
+    plan_nodes,
+    read_broker,
+    settings_of_scenario,
+)
+from lastmile.stack.parameter_files import write_parameter_files
 
 
 @pytest.fixture
@@ -61,3 +70,42 @@ def test_a_broker_that_is_no_address_is_refused(broker):
 
 def test_locker_ids_become_node_names():
     assert locker_node("kamppi-2") == "locker_kamppi_2"
+
+
+def planned_parameters(settings):
+    """Plan a stack; give each node's parameters."""
+    nodes = plan_nodes(settings, LinkConfig())
+    files = {node.name: yaml.safe_load(node.parameters.read_text()) for node in nodes}
+    return {name: file["/**"]["ros__parameters"] for name, file in files.items()}
+
+
+def test_a_robot_finds_its_journals_again_after_a_restart(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    states = set()
+    for run in ("first", "second"):
+        settings = StackSettings(tmp_path / run, simulation=False, party="robot-7")
+        hosts = [values["host"] for values in planned_parameters(settings).values()]
+        states |= {host["state_dir"] for host in hosts}
+    assert states == {str(tmp_path / "home" / "lastmile" / "robot-7")}
+
+
+def test_the_state_folder_is_where_it_is_asked_for_and_in_the_run_folder_in_simulation(tmp_path):
+    asked = StackSettings(tmp_path, simulation=False, state_dir=str(tmp_path / "x" / ".." / "y"))
+    assert asked.state_path == str(tmp_path / "y")
+    assert StackSettings(tmp_path).state_path == str(tmp_path / "state")
+    assert StackSettings(tmp_path, state_dir=":memory:").state_path == ":memory:"
+
+
+def test_a_robot_that_would_forget_its_parcel_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"state folder :memory:: allowed in simulation only"):
+        StackSettings(tmp_path, simulation=False, state_dir=":memory:")
+
+
+def test_the_recorder_reads_its_parameter_file(tmp_path):
+    write_parameter_files(tmp_path / "config")
+    path = tmp_path / "config" / "recorder.yaml"
+    path.write_text(path.read_text().replace("lidar_every: 10", "lidar_every: 3"))
+    settings = StackSettings(tmp_path / "run", config_dir=tmp_path / "config")
+    recorder = planned_parameters(settings)["recorder"]
+    assert recorder["lidar_every"] == 3
+    assert recorder["output"] == str(tmp_path / "run" / "run.mcap")

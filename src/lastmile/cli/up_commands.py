@@ -43,7 +43,18 @@ def up(
     ] = None,
     namespace: Annotated[str, typer.Option(help="Namespace of the robot's topics.")] = "/",
     broker: Annotated[
-        str, typer.Option(help="MQTT broker, host:port; one of its own if not given.")
+        str,
+        typer.Option(
+            help="MQTT broker, host:port; needed on a robot, in simulation one of its own if not"
+            " given."
+        ),
+    ] = "",
+    state_dir: Annotated[
+        str,
+        typer.Option(
+            help="Folder of journals and keys; on a robot ~/.local/state/lastmile/<party> if not"
+            " given, in simulation the run folder."
+        ),
     ] = "",
     record: Annotated[bool, typer.Option(help="Record all topics to an MCAP file.")] = True,
     output: Annotated[
@@ -51,6 +62,12 @@ def up(
     ] = None,
 ) -> None:
     """Start the stack and watch over it: 130 after Ctrl-C, 1 when it ended by itself."""
+    if not simulation and not broker:
+        raise typer.BadParameter(
+            "with --no-simulation name the broker of the lockers, host:port; no locker could reach"
+            " one that this command starts",
+            param_hint="--broker",
+        )
     from lastmile.nodes.stack_plan import settings_of_scenario
     from lastmile.nodes.supervisor import Stack
 
@@ -69,6 +86,7 @@ def up(
         config_dir=config,
         namespace=namespace,
         broker=broker,
+        state_dir=state_dir,
         record=record,
     )
     stack = Stack(settings, on_event=lambda event: typer.echo(event.sentence()))

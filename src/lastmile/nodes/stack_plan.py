@@ -8,15 +8,17 @@ through `ros2 launch`.
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lastmile import config as configs
 from lastmile.errors import UserError
 from lastmile.handoff.config import LinkConfig
 from lastmile.nodes.parameters import HostConfig, write_parameter_file
 from lastmile.nodes.recorder_node import RecorderConfig
-from lastmile.nodes.surroundings import read_named_site
+from lastmile.nodes.surroundings import MEMORY, read_named_site
 from lastmile.simulation.delivery import order_of
 from lastmile.simulation.scenario import read_scenario
 from lastmile.simulation.setting import find_scenario
@@ -33,6 +35,16 @@ class StackSettings:
 
     `broker` is "host:port" of one that runs, empty for one of the stack's own. `changes` maps a
     node's name to fields of its config that differ from its file.
+
+    `state_dir` holds journals and keys. A robot that is started again must know what it carries,
+    so on a robot it outlives the run: `~/.local/state/lastmile/<party>` if empty. In simulation it
+    is the run folder's, or `:memory:`.
+
+    Raises
+    ------
+    UserError
+        If the state of a robot were kept in memory.
+
     """
 
     run_dir: Path
@@ -48,7 +60,26 @@ class StackSettings:
     broker: str = ""
     record: bool = True
     party: str = "robot-1"
+    state_dir: str = ""
     changes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.state_dir == MEMORY and not self.simulation:
+            raise UserError(
+                f"state folder {MEMORY}: allowed in simulation only, a robot that is started again"
+                " must know which parcel it carries"
+            )
+
+    @property
+    def state_path(self) -> str:
+        """Folder of journals and keys, absolute, or `:memory:`."""
+        if self.state_dir == MEMORY:
+            return MEMORY
+        if self.state_dir:
+            return str(Path(self.state_dir).expanduser().resolve())
+        if self.simulation:
+            return str((self.run_dir / "state").resolve())
+        return str(robot_state_dir(self.party))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +131,12 @@ def settings_of_scenario(
             raise UserError(f"locker {locker!r} is not at site {site}: {', '.join(known)}")
     seed = read.seed if seed is None else seed
     return StackSettings(run_dir, site, lockers, True, str(path), seed, **rest)
+
+
+def robot_state_dir(party: str) -> Path:
+    """Give the folder where a robot keeps its journals and keys unless told otherwise."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "lastmile" / party
 
 
 def node_names(settings: StackSettings) -> dict[str, str]:
@@ -164,8 +201,12 @@ def _plan(settings: StackSettings, link: LinkConfig, name: str, node: str) -> Pl
 
 
 def _plan_recorder(settings: StackSettings, link: LinkConfig) -> PlannedNode:
-    changes = {"output": str((settings.run_dir / "run.mcap").resolve())}
-    config = RecorderConfig(**(changes | settings.changes.get(RECORDER, {})))
+    config = RecorderConfig()
+    if settings.config_dir is not None:
+        config = configs.load(RecorderConfig, settings.config_dir / f"{RECORDER}.yaml")
+    config = dataclasses.replace(config, **settings.changes.get(RECORDER, {}))
+    output = str((settings.run_dir / config.output).resolve())
+    config = dataclasses.replace(config, output=output)
     host = _host(settings, settings.party, link)
     path = _write(settings, RECORDER, config, host, settings.simulation)
     return PlannedNode(RECORDER, RECORDER, path, respawn=True)
@@ -174,7 +215,7 @@ def _plan_recorder(settings: StackSettings, link: LinkConfig) -> PlannedNode:
 def _host(settings: StackSettings, party: str, link: LinkConfig) -> HostConfig:
     return HostConfig(
         site=settings.site,
-        state_dir=str((settings.run_dir / "state").resolve()),
+        state_dir=settings.state_path,
         party=party,
         link=link,
         seed=settings.seed,

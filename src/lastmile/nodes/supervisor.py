@@ -5,7 +5,7 @@ Nodes come from the node table, each with one parameter file in the run folder:
 
     runs/<time>/parameters/<node>.yaml   what each node was started with
     runs/<time>/logs/<node>.log          what it said
-    runs/<time>/state/                   journals
+    runs/<time>/state/                   journals in simulation; a robot's outlive its runs
     runs/<time>/events.jsonl             what happened to the processes
     runs/<time>/run.mcap                 the recording
 """
@@ -136,8 +136,7 @@ class Stack:
     def _start_group(self) -> ProcessGroup:
         run_dir = self.settings.run_dir
         try:
-            for folder in ("logs", "state"):
-                (run_dir / folder).mkdir(parents=True, exist_ok=True)
+            (run_dir / "logs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"run folder {run_dir} cannot be written: {error.strerror}") from error
         link, broker = self._link()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.errors import UserError
 from lastmile.handoff.link import MqttLink
 from lastmile.maps.bundle import read_site
 from lastmile.maps.site import Site
@@ -53,7 +54,10 @@ def make_context(host: HostConfig, node_name: str) -> Context:
 
     """
     if host.state_dir != MEMORY:
-        Path(host.state_dir).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(host.state_dir).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"state folder {host.state_dir}: {error.strerror}") from error
     return Context(
         site=OnDemand(lambda: read_named_site(host.site)),
         robot=read_robot(host.robot or find_share(ROBOT)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,25 @@ import yaml
 from lastmile.stack.build import resolve
 from lastmile.stack.table import NODES, NodeSpec
 
-WIDTH = 100
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A program outside the table, configured like a node of it but without a component."""
+
+    name: str
+    config: str
+    """Reference "module:class" of the config dataclass."""
+    text: str
 
 
-def parameter_file(spec: NodeSpec) -> str:
+RECORDER = Configured(
+    "recorder", "lastmile.nodes.recorder_node:RecorderConfig", "All topics into one MCAP file."
+)
+FILES: dict[str, NodeSpec | Configured] = {**NODES, RECORDER.name: RECORDER}
+"""Everything that has a parameter file."""
+
+
+def parameter_file(spec: NodeSpec | Configured) -> str:
     """Write the defaults of a node as YAML; each value is told by text, unit and range."""
     config_class = resolve(spec.config)
     head = [f"# {spec.name}: {spec.text}", "# Written from the defaults; change what you need.", ""]
@@ -23,10 +39,10 @@ def parameter_file(spec: NodeSpec) -> str:
 
 
 def write_parameter_files(config_dir: Path) -> list[Path]:
-    """Write the files of all nodes of the table."""
+    """Write the files of all nodes of the table and of the recorder."""
     config_dir.mkdir(parents=True, exist_ok=True)
     paths = []
-    for spec in NODES.values():
+    for spec in FILES.values():
         path = config_dir / f"{spec.name}.yaml"
         path.write_text(parameter_file(spec), encoding="utf-8")
         paths.append(path)
