@@ -49,6 +49,7 @@ class Bench:
         self.pose = np.zeros(3)
         self.twist = np.zeros(2)
         self.silent = set()
+        self.busy = False
         self.state = LocalizationState.TRACKING
         self.base = {"estop": False, "bumper": False}
         self.plan = lambda bench: drive_plan(bench.t, bench.pose)
@@ -71,6 +72,7 @@ class Bench:
         )
         if round(t / DT_S) % 5 == 0:
             self.send("obstacles", ObstacleArray(t, ()))
+            self.send("bay/command", BayCommand(t, 0, self.busy))
             plan = self.plan(self)
             if plan is not None:
                 self.send("docking/plan" if plan.source == "docking" else "plan", plan)
@@ -177,12 +179,29 @@ def test_two_moving_plans_stop_the_robot(driving):
 
 
 def test_busy_bay_holds_the_wheels_even_when_handoff_goes_silent(driving):
-    driving.send("bay/command", BayCommand(driving.t, 0, True))
+    driving.busy = True
+    driving.run(0.2)
+    driving.silent = {"bay/command"}
     command, safety = driving.run(2.0)
     assert command.speed_mps == 0.0
     assert "BUSY" in safety.causes[0]
-    driving.send("bay/command", BayCommand(driving.t, 0, False))
+    driving.busy, driving.silent = False, set()
     command, safety = driving.run(1.0)
+    assert safety.level is SafetyLevel.DRIVE
+
+
+def test_robot_does_not_move_before_the_handoff_was_heard_once():
+    bench = Bench()
+    bench.silent = {"bay/command"}
+    command, safety = bench.run(1.0)
+    assert command.speed_mps == 0.0
+    assert safety.causes == ("bay/command: nothing received",)
+    bench.send("teleop/cmd_vel", Command(bench.t, 0.3, 0.0))
+    command, safety = bench.step()
+    assert (command.speed_mps, safety.source) == (0.0, "teleop")
+    assert safety.causes == ("bay/command: nothing received",)
+    bench.silent = set()
+    _, safety = bench.run(1.0)
     assert safety.level is SafetyLevel.DRIVE
 
 

@@ -20,6 +20,7 @@ from lastmile.planning.component import build as build_planner
 from lastmile.planning.config import PlannerConfig
 from lastmile.types import (
     BaseState,
+    BayCommand,
     Cell,
     EdgeKind,
     FollowRouteGoal,
@@ -174,6 +175,7 @@ class World:
         )
         base = BaseState(t, False, False, False, False, 1.0)
         self._send("base/state", base, both)
+        self._send("bay/command", BayCommand(t, 0, False), (self.gate,))
         if self.k % 5 == 0:
             self._send("obstacles", self._obstacles(t), both)
         if self.k % 10 == 0:

@@ -91,14 +91,11 @@ class CommandGate:
             causes = [text for text, on in (("e-stop", base.estop), ("bumper", base.bumper)) if on]
             return Decision("none", None, tuple(causes), emergency=True)
         causes = [self.inbox.stale("base/state", limits.base_state_s, now_s)]
-        bay = self.inbox.value("bay/command")
-        if bay is not None and bay.busy:
-            # Held until the handoff itself lets go: a silent handoff may have a parcel in the gap.
-            causes.append("bay/command: BUSY, a parcel is being handed over")
         if self._teleop_asks():
+            causes.append(self._bay_cause(moves=True))
             return Decision("teleop", None, _listed(causes), emergency=False)
         source, plan, conflict = self._choose_plan()
-        causes.append(conflict)
+        causes += [self._bay_cause(moves=plan is not None and _moves(plan)), conflict]
         causes += [
             self.inbox.stale("odometry", limits.odometry_s, now_s),
             self.inbox.stale("localization/status", limits.localization_s, now_s),
@@ -109,6 +106,14 @@ class CommandGate:
         if plan is not None:
             causes.append(self._tracking_cause(plan))
         return Decision(source.value if source else "none", plan, _listed(causes), emergency=False)
+
+    def _bay_cause(self, moves: bool) -> str:
+        bay = self.inbox.value("bay/command")
+        if bay is None:
+            # A parcel may lie in the gap since before the gate was started.
+            return "bay/command: nothing received" if moves else ""
+        # Held until the handoff itself lets go: a silent handoff may have a parcel in the gap.
+        return "bay/command: BUSY, a parcel is being handed over" if bay.busy else ""
 
     def _teleop_asks(self) -> bool:
         return self.inbox.age_s("teleop/cmd_vel", self._now_s) <= self._config.timeouts.teleop_s
@@ -128,8 +133,8 @@ class CommandGate:
             late = self.inbox.stale(topic, limit_s[source], self._now_s)
             if not late:
                 fresh[source] = plan
-                moving[source] = bool(np.abs(plan.twists).max() > 1e-6)
-            elif np.abs(plan.twists).max() > 1e-6:
+                moving[source] = _moves(plan)
+            elif _moves(plan):
                 # A source that went silent while it was driving died; one that stood is done.
                 stale.append(late)
         if all(moving.get(source) for source in PLAN_TOPICS):
@@ -185,6 +190,10 @@ class CommandGate:
     def _brake(self, dt_s: float, braking_mps2: float, curvature: float | None) -> np.ndarray:
         yaw_braking = self._limits.yaw_acceleration_max
         return brake_twist(self._last, dt_s, braking_mps2, yaw_braking, curvature)
+
+
+def _moves(plan: Trajectory) -> bool:
+    return bool(np.abs(plan.twists).max() > 1e-6)
 
 
 def _listed(causes: list[str]) -> tuple[str, ...]:
