@@ -365,6 +365,7 @@ def test_bad_values_are_counted_and_not_used():
     yard.component.receive("odometry", bad)
     yard.component.receive("odometry", replace(bad, stamp_s=float("nan")))
     yard.component.receive("odometry", replace(bad, stamp_s=0.01, pose_odom_base=np.zeros(3)))
+    yard.component.step(yard.now_s)
     values = yard.component.diagnose(yard.now_s)[0].values
     assert values["odometry:bad_value"] == "1"
     assert values["odometry:not_finite"] == "1"

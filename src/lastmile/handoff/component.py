@@ -62,14 +62,14 @@ class HandoffComponent:
     def receive(self, topic: str, value: Any) -> None:
         """Take a value."""
         if topic == "bay/state":
-            if self._guard.accepts(topic, value.stamp_s):
-                self._bay = value
+            self._guard.put(topic, value)
         elif topic in ("hand_over/goal", "hand_over/cancel"):
             self._inbox.append((topic, value))
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Listen, decide, drive, speak, tell."""
-        self._guard.now_s = stamp_s
+        for _, bay in self._guard.take(stamp_s):
+            self._bay = bay
         custodian = self._custodian
         if self._forget_request_of_last_run:
             # An offer for it would be granted without anybody waiting for the parcel.

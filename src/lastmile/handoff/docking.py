@@ -71,9 +71,11 @@ class DockingComponent:
         """Take a value."""
         if topic in ("dock/goal", "dock/cancel"):
             self._orders.append((topic, value))
-            return
-        if not self._guard.accepts(topic, value.stamp_s):
-            return
+        else:
+            self._guard.put(topic, value)
+
+    def _keep(self, topic: str, value: Any) -> None:
+        """Take over a value with a good stamp, if it holds what its topic promises."""
         try:
             CHECKS.get(topic, _nothing)(value)
         except Rejected as error:
@@ -88,7 +90,8 @@ class DockingComponent:
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Take orders and images, then move on the goal."""
-        self._guard.now_s = stamp_s
+        for topic, value in self._guard.take(stamp_s):
+            self._keep(topic, value)
         outputs = self._take_orders(stamp_s)
         self._look()
         task = self._task

@@ -53,12 +53,13 @@ class LockerComponent:
         """Take a state of the own hardware; those of other lockers pass by."""
         if topic != "lockers/state" or value.locker_id != self._config.locker_id:
             return
-        if self._guard.accepts(topic, value.stamp_s):
-            self._state = value
+        self._guard.put(topic, value)
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Listen, decide, drive, speak."""
-        self._guard.now_s = self._now_s = stamp_s
+        self._now_s = stamp_s
+        for _, value in self._guard.take(stamp_s):
+            self._state = value
         custodian = self._custodian
         state = self._fresh_state(stamp_s)
         self._keep_books(stamp_s, state)

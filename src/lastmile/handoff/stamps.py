@@ -1,11 +1,17 @@
-"""The door for stamped values: what is not finite, goes back in time or lies ahead stays out."""
+"""
+The door for stamped values: what is not finite, goes back in time or lies ahead stays out.
+
+Values wait for the next step and are judged by its clock, so the first of them too.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, deque
+from typing import Any
 
-AHEAD_MAX_S = 1.0
+AHEAD_MAX_S = 0.1
+WAITING_MAX = 1000
 
 
 class StampGuard:
@@ -16,13 +22,24 @@ class StampGuard:
         self.rejected: Counter[str] = Counter()
         self.last: dict[str, str] = {}
         self._newest: dict[str, float] = {}
+        self._waiting: deque[tuple[str, Any]] = deque(maxlen=WAITING_MAX)
 
-    def accepts(self, topic: str, stamp_s: float) -> bool:
-        """Tell whether a value of `topic` with this stamp may be used."""
+    def put(self, topic: str, value: Any) -> None:
+        """Keep a value for the next step."""
+        self._waiting.append((topic, value))
+
+    def take(self, now_s: float) -> list[tuple[str, Any]]:
+        """Give what came since the last step and may be used, by the clock of this one."""
+        self.now_s = now_s
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return [(topic, value) for topic, value in waiting if self._accepts(topic, value.stamp_s)]
+
+    def _accepts(self, topic: str, stamp_s: float) -> bool:
         newest = self._newest.get(topic, -math.inf)
         if not math.isfinite(stamp_s):
             return self._reject(topic, "not_finite", f"stamp {stamp_s!r} is not finite")
-        if stamp_s > self.now_s + AHEAD_MAX_S and math.isfinite(self.now_s):
+        if stamp_s > self.now_s + AHEAD_MAX_S:
             return self._reject(
                 topic, "future", f"stamp {stamp_s:.3f} s is ahead of {self.now_s:.3f} s"
             )
