@@ -32,6 +32,8 @@ WHOLE_WAY = [
     "drive_to_destination", "dock_at_destination", "give", "leave_destination",
 ]  # fmt: skip
 
+NOTHING_ABOARD = CustodyState(0.1, "", "", 0, "", "idle", "")
+
 
 class Crash(Exception):
     """The process dies here."""
@@ -48,8 +50,9 @@ class FakeContext:
 class Town:
     """Servers that succeed after a second, unless told otherwise by step word."""
 
-    def __init__(self, state_dir=":memory:", config=None):
+    def __init__(self, state_dir=":memory:", config=None, tells_custody=True):
         self.state_dir, self.config = state_dir, config or MissionConfig()
+        self.tells_custody = tells_custody
         self.component = self.make()
         self.count = 0
         self.pose = np.array([0.0, 4.75, 0.0])
@@ -65,7 +68,10 @@ class Town:
 
     def make(self):
         context = FakeContext(SITE, "robot-1", self.state_dir, np.random.default_rng(1))
-        return MissionComponent(self.config, context)
+        component = MissionComponent(self.config, context)
+        if self.tells_custody:
+            component.receive("custody", NOTHING_ABOARD)
+        return component
 
     def restart(self):
         self.component.close()
@@ -359,6 +365,37 @@ def test_parcel_aboard_goes_straight_to_the_destination(town):
     one.order()
     assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
     assert one.steps == WHOLE_WAY[4:]
+
+
+def test_order_waits_until_custody_is_known(town):
+    one = town(tells_custody=False)
+    one.order()
+    one.run(3.0)
+    assert not one.steps
+    assert one.states[-1].text == "waiting for custody"
+    one.component.receive("custody", CustodyState(3.0, "parcel-1", "robot-1", 2, "h", "aboard", ""))
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
+    assert one.steps == WHOLE_WAY[4:]
+
+
+def test_order_fails_when_custody_is_never_heard(town):
+    one = town(config=MissionConfig(custody_wait_s=2.0), tells_custody=False)
+    one.order()
+    result = one.run_to_result(seconds=4.0)
+    assert result.outcome is TaskOutcome.FAILED
+    assert "custody was not heard for 2 s" in result.text
+    assert not one.steps
+
+
+def test_order_that_waits_for_custody_can_be_canceled(town):
+    one = town(tells_custody=False)
+    one.order()
+    one.run(1.0)
+    one.component.receive("deliver/cancel", TaskCancel("g1"))
+    assert one.run_to_result(seconds=1.0).outcome is TaskOutcome.CANCELED
+    one.component.receive("custody", NOTHING_ABOARD)
+    one.run(1.0)
+    assert not one.steps
 
 
 def test_other_parcel_aboard_refuses_the_order(town):

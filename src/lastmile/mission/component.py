@@ -75,6 +75,7 @@ class MissionComponent:
             name: {d.order.goal_id} for name, d in self._deliveries.items()
         }
         self._custody: CustodyState | None = None
+        self._waiting: list[tuple[float, DeliverGoal]] = []
         self._refused = 0
         self._inbox: Output = []
         self._task: Began | None = None
@@ -103,6 +104,9 @@ class MissionComponent:
     def step(self, stamp_s: float) -> Output:
         """Take orders and results, begin what is next, tell."""
         out: Output = []
+        waiting, self._waiting = self._waiting, []
+        for since_s, goal in waiting:
+            out += self._take_goal(stamp_s, goal, since_s)
         inbox, self._inbox = self._inbox, []
         for topic, value in inbox:
             out += self._take(stamp_s, topic, value)
@@ -129,10 +133,10 @@ class MissionComponent:
     def _take(self, stamp_s: float, topic: str, value: Any) -> Output:
         action, part = topic.rsplit("/", 1)
         if action == "deliver" and part == "goal" and isinstance(value, DeliverGoal):
-            return self._take_goal(stamp_s, value)
+            return self._take_goal(stamp_s, value, stamp_s)
         if action == "deliver" and part == "cancel" and isinstance(value, TaskCancel):
-            self._take_cancel(stamp_s, value)
-        elif self._task is not None and (action, value.goal_id) == (
+            return self._take_cancel(stamp_s, value)
+        if self._task is not None and (action, value.goal_id) == (
             self._task.action, self._task.task_id
         ):  # fmt: skip
             self._life_s = stamp_s
@@ -142,7 +146,8 @@ class MissionComponent:
                 return self._take_result(stamp_s, self._current, value)
         return []
 
-    def _take_goal(self, stamp_s: float, goal: DeliverGoal) -> Output:
+    def _take_goal(self, stamp_s: float, goal: DeliverGoal, since_s: float) -> Output:
+        """Begin an order, join it, refuse it, or let it wait until custody is known."""
         fault = executive.goal_fault(goal, tuple(locker.id for locker in self._lockers))
         if fault:
             return [_failed(stamp_s, goal.goal_id, fault)]
@@ -153,7 +158,9 @@ class MissionComponent:
         if current is not None:
             return [_failed(stamp_s, goal.goal_id, f"busy with order {current.order.order_id!r}")]
         custody = self._custody
-        aboard = custody.parcel_id if custody and custody.custodian == self._robot else ""
+        if custody is None:
+            return self._wait_for_custody(stamp_s, goal, since_s)
+        aboard = custody.parcel_id if custody.custodian == self._robot else ""
         if aboard and aboard != goal.parcel_id:
             text = f"{self._robot} holds {aboard!r}, parcel_id is {goal.parcel_id!r}: one at a time"
             return [_failed(stamp_s, goal.goal_id, text)]
@@ -167,6 +174,16 @@ class MissionComponent:
         self._current = Delivery(ordered, first)
         self._deliveries[goal.order_id] = self._current
         self._goal_ids[goal.order_id] = {goal.goal_id}
+        return []
+
+    def _wait_for_custody(self, stamp_s: float, goal: DeliverGoal, since_s: float) -> Output:
+        """Keep an order: without the word of custody a parcel may be aboard."""
+        if stamp_s - since_s >= self._config.custody_wait_s:
+            self._text = f"custody was not heard for {self._config.custody_wait_s:g} s"
+            return [_failed(stamp_s, goal.goal_id, f"{self._text}: what is aboard is not known")]
+        self._text = "waiting for custody"
+        if all(waiting.goal_id != goal.goal_id for _, waiting in self._waiting):
+            self._waiting.append((since_s, goal))
         return []
 
     def _take_known_order(self, stamp_s: float, goal: DeliverGoal, known: Delivery) -> Output:
@@ -186,12 +203,19 @@ class MissionComponent:
             return []
         return [_result(stamp_s, goal.goal_id, known.ended)]
 
-    def _take_cancel(self, stamp_s: float, cancel: TaskCancel) -> None:
+    def _take_cancel(self, stamp_s: float, cancel: TaskCancel) -> Output:
+        waiting = [entry for entry in self._waiting if entry[1].goal_id != cancel.goal_id]
+        if len(waiting) < len(self._waiting):
+            self._waiting = waiting
+            text = "canceled before anything moved"
+            ended = TaskResult(cancel.goal_id, stamp_s, TaskOutcome.CANCELED, text)
+            return [("deliver/result", ended)]
         delivery = self._current
         if delivery is None or delivery.canceled:
-            return
+            return []
         if cancel.goal_id in self._goal_ids[delivery.order.order_id]:
             self._write(stamp_s, delivery, CancelAsked())
+        return []
 
     def _take_result(self, stamp_s: float, delivery: Delivery, result: TaskResult) -> Output:
         task, self._task = self._task, None

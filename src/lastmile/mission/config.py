@@ -33,6 +33,13 @@ class MissionConfig:
     localization_wait_s: float = param(
         120.0, "Longest wait for a pose before the delivery fails.", unit="s", low=1.0, high=3600.0
     )
+    custody_wait_s: float = param(
+        10.0,
+        "Longest wait of a new order for the word of the robot's custody before it fails.",
+        unit="s",
+        low=0.0,
+        high=600.0,
+    )
     input_age_max_s: float = param(
         1.0, "Oldest pose that a route is planned from.", unit="s", low=0.1, high=10.0
     )
