@@ -190,6 +190,42 @@ def test_busy_bay_holds_the_wheels_even_when_handoff_goes_silent(driving):
     assert safety.level is SafetyLevel.DRIVE
 
 
+def uncertified(plan):
+    return replace(plan, certified=False)
+
+
+def test_plan_that_is_not_certified_does_not_drive(driving):
+    rising = np.array([[1.0, 0.0], [1.1, 0.0], [0.0, 0.0]])
+
+    def plan(bench):
+        poses = bench.pose + np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.2, 0.0, 0.0]])
+        return Trajectory(bench.t, TrajectorySource.PLANNER, 0.1, poses, rising, False, "")
+
+    driving.plan = plan
+    command, safety = driving.run(1.5)
+    assert command.speed_mps == 0.0
+    assert safety.causes == ("planner: not certified free",)
+
+
+def test_standing_robot_does_not_follow_an_uncertified_plan_that_only_brakes():
+    bench = Bench()
+    bench.plan = lambda b: uncertified(drive_plan(b.t, b.pose, 1.0))
+    bench.run(1.0)
+    assert np.abs(np.array(bench.log)[:, 1]).max() == 0.0
+
+
+def test_uncertified_braking_is_followed_as_hard_as_it_is(driving):
+    start_s, pose = driving.t, driving.pose.copy()
+    speeds = np.array([1.0, 0.7, 0.4, 0.1, 0.0])
+    twists = np.stack([speeds, np.zeros(5)], axis=-1)
+    poses = np.array([[x, 0.0, 0.0] for x in (0.0, 0.085, 0.14, 0.165, 0.17)]) + pose
+    plan = Trajectory(start_s, TrajectorySource.PLANNER, 0.1, poses, twists, False, "")
+    driving.plan = lambda b: plan if b.t == start_s else None
+    driving.run(0.2)
+    # Service braking would still have been at 0.7 m/s.
+    assert driving.log[-1][1] < 0.6
+
+
 def test_robot_does_not_move_before_the_handoff_was_heard_once():
     bench = Bench()
     bench.silent = {"bay/command"}

@@ -104,7 +104,7 @@ class CommandGate:
         if source is TrajectorySource.PLANNER:
             causes.append(self._localization_cause())
         if plan is not None:
-            causes.append(self._tracking_cause(plan))
+            causes += [self._tracking_cause(plan), self._certificate_cause(plan)]
         return Decision(source.value if source else "none", plan, _listed(causes), emergency=False)
 
     def _bay_cause(self, moves: bool) -> str:
@@ -168,12 +168,20 @@ class CommandGate:
             f"{self._config.tracking.error_max_rad:.2f} rad"
         )
 
+    def _certificate_cause(self, plan: Trajectory) -> str:
+        """Let a plan that was not found free only brake: that is better than any other way."""
+        rises = (np.diff(np.abs(plan.twists), axis=0) > 1e-6).any()
+        return "" if plan.certified or not rises else f"{plan.source.value}: not certified free"
+
     def _wanted(self, decision: Decision) -> np.ndarray:
         if decision.plan is None:
             teleop = self.inbox.value("teleop/cmd_vel")
             return np.array([teleop.speed_mps, teleop.yaw_rate])
         odometry = self.inbox.value("odometry")
-        return follow(decision.plan, odometry, self._now_s, self._config.tracking)
+        wanted = follow(decision.plan, odometry, self._now_s, self._config.tracking)
+        if not decision.plan.certified:
+            wanted = np.clip(wanted, -np.abs(self._last), np.abs(self._last))
+        return wanted
 
     def _brake_along_plan(self, dt_s: float) -> np.ndarray:
         """Brake, and keep to the path of the last plan, which was checked free."""
