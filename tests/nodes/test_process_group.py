@@ -126,6 +126,30 @@ def test_stop_leaves_no_process_not_even_deaf_or_halted_ones(group):
     assert not any(is_alive(pid) for pid in pids)
 
 
+def test_a_group_whose_listener_raises_ends_all_and_says_why(tmp_path):
+    def listen(event):
+        raise RuntimeError("the terminal is gone")
+
+    group = ProcessGroup(dict(os.environ), tmp_path, tmp_path / "events.jsonl", listen)
+    group.start([Program("deaf", ("-c", DEAF + READY + SLEEP))])
+    assert group.wait(20.0)
+    assert group.reason.endswith("RuntimeError: the terminal is gone")
+    assert group.pid("deaf") is None
+    group.stop()
+
+
+def test_a_group_that_cannot_open_a_log_ends_all_and_says_why(group, tmp_path):
+    group.start([Program("good", ("-c", READY + SLEEP))])
+    assert group.wait_ready(20.0)
+    good = group.pid("good")
+    (tmp_path / "bad.log").mkdir()
+    group.start([Program("bad", ("-c", READY + SLEEP))])
+    assert group.wait(20.0)
+    assert "IsADirectoryError" in group.reason
+    assert not is_alive(good)
+    assert kinds(tmp_path, "good")[-1] == "ended"
+
+
 def test_programs_do_not_outlive_a_killed_supervisor(tmp_path):
     script = f"""
         import os, sys, time

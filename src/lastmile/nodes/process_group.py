@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -90,7 +91,7 @@ class ProcessGroup:
     events_path : Path
         Events are appended to it as lines of JSON.
     on_event : callable
-        Called with each `Event`, from the watching thread.
+        Called with each `Event`, from the watching thread. If it raises, the group ends.
 
     """
 
@@ -111,6 +112,7 @@ class ProcessGroup:
         self._to_start: list[Program] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._ending = False
         self._ended = threading.Event()
         # All children are spawned from this thread: their death signal hangs on its life.
         self._thread = threading.Thread(target=self._watch, name="process-group", daemon=True)
@@ -171,6 +173,16 @@ class ProcessGroup:
     # ----------------------------------------------------------------------- in the thread
 
     def _watch(self) -> None:
+        try:
+            self._watch_until_stopped()
+        except Exception as error:
+            traceback.print_exc()
+            self.reason = f"its programs could not be watched: {type(error).__name__}: {error}"
+        finally:
+            self._ending = True
+            self._end_for_sure()
+
+    def _watch_until_stopped(self) -> None:
         while not self._stop.is_set():
             with self._lock:
                 programs, self._to_start = self._to_start, []
@@ -181,8 +193,6 @@ class ProcessGroup:
             for child in list(self._children.values()):
                 self._look_after(child)
             self._stop.wait(WATCH_S)
-        self._end_all()
-        self._ended.set()
 
     def _look_after(self, child: _Child) -> None:
         if child.restart_at is not None:
@@ -195,19 +205,21 @@ class ProcessGroup:
             self._bury(child)
 
     def _spawn(self, child: _Child, kind: str) -> None:
+        log = self._log_path(child.program.name)
+        child.log_start = log.stat().st_size if log.exists() else 0
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         child.pipe, child.ready = reading, False
-        log = self._log_path(child.program.name)
-        child.log_start = log.stat().st_size if log.exists() else 0
-        child.process = spawn(
-            [sys.executable, *child.program.arguments],
-            log,
-            self._environment | {READY_PIPE: str(writing)},
-            (writing,),
-            child.program.death_signal,
-        )
-        os.close(writing)
+        try:
+            child.process = spawn(
+                [sys.executable, *child.program.arguments],
+                log,
+                self._environment | {READY_PIPE: str(writing)},
+                (writing,),
+                child.program.death_signal,
+            )
+        finally:
+            os.close(writing)
         self._tell(kind, child)
 
     def _read_pipe(self, child: _Child) -> None:
@@ -243,6 +255,18 @@ class ProcessGroup:
             self._stop.set()
         else:
             child.ready = True
+
+    def _end_for_sure(self) -> None:
+        """End all programs, in order if that can be done; whoever waits for the end goes on."""
+        try:
+            self._end_all()
+        except Exception:
+            traceback.print_exc()
+        finally:
+            for child in self._children.values():
+                if child.process is not None:
+                    signal_group(child.process, signal.SIGKILL)
+            self._ended.set()
 
     def _end_all(self) -> None:
         self._tell_of("stopping", "", 0, self.reason or "told to stop")
@@ -286,4 +310,9 @@ class ProcessGroup:
         except OSError as error:
             # The stack must come down in order even where nothing can be written any more.
             print(f"{self._events_path}: {error.strerror}", file=sys.stderr)
-        self._on_event(event)
+        try:
+            self._on_event(event)
+        except Exception as error:
+            if not self._ending:
+                raise
+            print(f"nobody was told of {event.sentence()}: {error!r}", file=sys.stderr)
