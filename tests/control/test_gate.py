@@ -149,6 +149,34 @@ def test_bumper_stops(driving):
     assert safety.causes == ("bumper",)
 
 
+@pytest.mark.parametrize("pressed", ["estop", "bumper"])
+def test_robot_stands_for_a_while_after_a_release(driving, pressed):
+    free = dict(driving.base)
+    driving.base = {**free, pressed: True}
+    driving.run(1.0)
+    driving.base = free
+    command, safety = driving.run(0.9 * GateConfig().release_s)
+    assert command.speed_mps == 0.0
+    assert safety.level is SafetyLevel.BRAKE
+    assert "was released" in safety.causes[0]
+    _, safety = driving.run(0.4 * GateConfig().release_s)
+    assert safety.level is SafetyLevel.DRIVE
+
+
+def test_steering_by_hand_must_be_let_go_after_a_release(driving):
+    driving.base = {"estop": True, "bumper": False}
+    driving.run(1.0)
+    driving.base = {"estop": False, "bumper": False}
+    for _ in range(250):
+        driving.send("teleop/cmd_vel", Command(driving.t, 0.3, 0.0))
+        command, _ = driving.step()
+        assert command.speed_mps == 0.0
+    for speed_mps in [0.0] * 150 + [0.3] * 50:
+        driving.send("teleop/cmd_vel", Command(driving.t, speed_mps, 0.0))
+        command, _ = driving.step()
+    assert command.speed_mps == pytest.approx(0.3)
+
+
 @pytest.mark.parametrize("state", [LocalizationState.LOST, LocalizationState.INITIALIZING])
 def test_planner_may_not_drive_while_localization_is_unfit(driving, state):
     driving.state = state

@@ -59,3 +59,10 @@ class GateConfig:
     safety_period_s: float = param(
         0.1, "Time between messages on safety_state without a change.", unit="s", low=0.02, high=1.0
     )
+    release_s: float = param(
+        2.0,
+        "After e-stop or bumper were released the robot stands this long before it may move.",
+        unit="s",
+        low=0.0,
+        high=86400.0,
+    )

@@ -3,6 +3,11 @@ The command gate: decides who may move the robot, and brakes when anything neede
 
 E-stop goes before a person's steering, that before docking, that before the planner. Whatever
 wins is limited in speed and acceleration. A cause that forbids motion brakes along the last plan.
+
+After the e-stop or the bumper was released the robot stands for `GateConfig.release_s` before
+anybody may move it, counted from when it stands and nobody steers by hand. It then drives on by
+itself. A site where a person must start it again holds the e-stop until that person comes, or sets
+the time high and restarts the gate's node.
 """
 
 from __future__ import annotations
@@ -36,6 +41,8 @@ PLAN_TOPICS = {
 }
 STEP_MAX_S = 0.1
 """A gate that itself was late does not make up for the lost time with one large change."""
+STANDS_MAX = 0.05
+"""A robot slower than this stands, in m/s and rad/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class CommandGate:
         self._now_s = -np.inf
         self._braking_plan: Trajectory | None = None
         self._plan_time_s = 0.0
+        self._stop_cause = ""
+        self._stood_since_s = np.inf
 
     def receive(self, topic: str, value) -> None:
         """Take an input; the time of its arrival is that of the last step."""
@@ -89,8 +98,10 @@ class CommandGate:
         base = self.inbox.value("base/state")
         if base is not None and (base.estop or base.bumper):
             causes = [text for text, on in (("e-stop", base.estop), ("bumper", base.bumper)) if on]
+            self._stop_cause, self._stood_since_s = " and ".join(causes), np.inf
             return Decision("none", None, tuple(causes), emergency=True)
         causes = [self.inbox.stale("base/state", limits.base_state_s, now_s)]
+        causes.append(self._release_cause())
         if self._teleop_asks():
             causes.append(self._bay_cause(moves=True))
             return Decision("teleop", None, _listed(causes), emergency=False)
@@ -106,6 +117,25 @@ class CommandGate:
         if plan is not None:
             causes += [self._tracking_cause(plan), self._certificate_cause(plan)]
         return Decision(source.value if source else "none", plan, _listed(causes), emergency=False)
+
+    def _release_cause(self) -> str:
+        """Hold the robot for a while after the e-stop or the bumper was released."""
+        if not self._stop_cause:
+            return ""
+        odometry, teleop = self.inbox.value("odometry"), self.inbox.value("teleop/cmd_vel")
+        rolls = odometry is not None and np.abs(odometry.twist_base).max() > STANDS_MAX
+        steers = self._teleop_asks() and max(abs(teleop.speed_mps), abs(teleop.yaw_rate)) > 0.0
+        if rolls or steers or np.abs(self._last).max() > 0.0:
+            self._stood_since_s = np.inf
+        else:
+            self._stood_since_s = min(self._stood_since_s, self._now_s)
+        if self._now_s - self._stood_since_s >= self._config.release_s:
+            self._stop_cause = ""
+            return ""
+        return (
+            f"{self._stop_cause} was released: the robot stands for "
+            f"{self._config.release_s:.1f} s without steering first"
+        )
 
     def _bay_cause(self, moves: bool) -> str:
         bay = self.inbox.value("bay/command")
