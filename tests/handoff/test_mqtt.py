@@ -13,9 +13,9 @@ from lastmile.errors import UserError
 from lastmile.handoff.broker import Broker, find_mosquitto, free_port
 from lastmile.handoff.component import HandoffComponent
 from lastmile.handoff.config import CustodyConfig, HandoffConfig, LinkConfig, LockerConfig
-from lastmile.handoff.link import MqttLink
+from lastmile.handoff.link import LinkWatch, MqttLink
 from lastmile.handoff.locker import LockerComponent
-from lastmile.types import Direction, HandOverGoal, TaskOutcome
+from lastmile.types import DiagnosticLevel, Direction, HandOverGoal, TaskOutcome
 
 ROBOT, LOCKER, PARCEL = "robot-1", "locker-a", "parcel-1"
 QUICK = CustodyConfig(transfer_timeout_s=20.0, start_timeout_s=20.0)
@@ -188,3 +188,27 @@ def test_full_outbox_drops_the_oldest_and_counts():
     assert link.dropped == 5
     assert link._outbox[0][1] == b"5"
     link.close()
+
+
+@pytest.mark.parametrize("part", ["robot", "locker"])
+def test_missing_broker_and_dropped_messages_reach_the_diagnostics(rig, part):
+    class Gone:
+        connected, dropped = False, 3
+
+        def poll(self):
+            return []
+
+    one = rig()
+    one.run(1.0)
+    component = getattr(one, part)
+    component.custodian._link = link = Gone()
+    component.custodian.link_watch = LinkWatch(link)
+    one.run(7.1)
+    diagnostic = component.diagnose(one.now_s)[0]
+    assert diagnostic.level is DiagnosticLevel.WARN
+    assert diagnostic.message == "broker gone since 7 s"
+    assert diagnostic.values["dropped_messages"] == "3"
+    link.connected = True
+    one.run(0.1)
+    assert component.diagnose(one.now_s)[0].message == "ready"
+    link.close = lambda: None

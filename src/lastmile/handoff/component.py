@@ -88,6 +88,8 @@ class HandoffComponent:
         level, text = DiagnosticLevel.OK, "ready"
         if self._bay is None or stamp_s - self._bay.stamp_s > self._config.custody.sensor_age_max_s:
             level, text = DiagnosticLevel.WARN, "bay/state is silent"
+        if self._custodian.link_watch.fault:
+            level, text = DiagnosticLevel.WARN, self._custodian.link_watch.fault
         if self._custodian.hold or (self._told is not None and self._told.state == "hold"):
             reason = self._custodian.hold or self._told.reason
             level, text = DiagnosticLevel.WARN, f"a person is needed: {reason}"
@@ -95,6 +97,7 @@ class HandoffComponent:
             level, text = DiagnosticLevel.ERROR, self._custodian.fault
         counts = self._custodian.rejected + self._guard.rejected + self._rejected
         values = {f"rejected_{name}": str(n) for name, n in sorted(counts.items())}
+        values |= self._custodian.link_watch.values
         if self._custodian.last_rejected:
             values["last_rejected_message"] = self._custodian.last_rejected
         return [Diagnostic("handoff", level, text, values | self._guard.last)]

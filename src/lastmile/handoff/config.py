@@ -134,9 +134,6 @@ class DockingConfig:
     """The last two metres to a locker's port."""
 
     approach: ApproachConfig = section(ApproachConfig, "The motion.")
-    staging_distance_m: float = param(
-        1.8, "Distance of base from the port at staging.", unit="m", low=1.0, high=3.0
-    )
     undock_distance_m: float = param(
         1.2, "How far to reverse when leaving.", unit="m", low=0.3, high=3.0
     )

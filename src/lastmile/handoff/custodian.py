@@ -18,6 +18,7 @@ from lastmile.handoff.config import CustodyConfig
 from lastmile.handoff.custody import Evidence, EvidenceTrack, Heard
 from lastmile.handoff.journal import Journal, JournalError
 from lastmile.handoff.ledger import LIVE, Handoff, Ledger, Status
+from lastmile.handoff.link import LinkWatch
 
 OfferJudge = Callable[[messages.Offer, str], tuple[str, str]]
 """From offer and giver to (place, "") when there is room, or ("", why not)."""
@@ -70,6 +71,7 @@ class Custodian:
         self.hold = ""
         self.stuck = ""
         """Set by whoever drives the wires: why the parcel moves neither way."""
+        self.link_watch = LinkWatch(link)
         self._journal = journal
         self._link = link
         self._signer = signer
@@ -137,6 +139,7 @@ class Custodian:
 
     def listen(self, stamp_s: float) -> None:
         """Take what came over the link."""
+        self.link_watch.update(stamp_s)
         for sender, payload in self._link.poll():
             try:
                 message = messages.decode(payload, sender, self.name)

@@ -93,6 +93,40 @@ class MemoryNetwork:
         return came
 
 
+class LinkWatch:
+    """
+    Tells for how long a link has had no broker, by the clock of who asks.
+
+    A link without a broker between its ends, which says nothing of one, is always there.
+    """
+
+    def __init__(self, link) -> None:
+        self._link = link
+        self._gone_s: float | None = None
+        self._now_s = 0.0
+
+    def update(self, stamp_s: float) -> None:
+        """Look whether the broker is there."""
+        self._now_s = stamp_s
+        if getattr(self._link, "connected", True):
+            self._gone_s = None
+        elif self._gone_s is None:
+            self._gone_s = stamp_s
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, empty if nothing."""
+        if self._gone_s is None:
+            return ""
+        return f"broker gone since {self._now_s - self._gone_s:.0f} s"
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Count what was dropped, if anything, for the diagnostics."""
+        dropped = getattr(self._link, "dropped", 0)
+        return {"dropped_messages": str(dropped)} if dropped else {}
+
+
 class MemoryLink:
     """One party's end of a `MemoryNetwork`."""
 

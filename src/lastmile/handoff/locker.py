@@ -88,6 +88,8 @@ class LockerComponent:
         level, text = DiagnosticLevel.OK, "ready"
         if self._fresh_state(stamp_s) is None:
             level, text = DiagnosticLevel.WARN, "lockers/state is silent"
+        if custodian.link_watch.fault:
+            level, text = DiagnosticLevel.WARN, custodian.link_watch.fault
         problems = [*self._unknown.values(), *self._absent.values()] + (
             [custodian.hold] if custodian.hold else []
         )
@@ -97,6 +99,7 @@ class LockerComponent:
             level, text = DiagnosticLevel.ERROR, custodian.fault
         counts = custodian.rejected + self._guard.rejected
         values = {f"rejected_{name}": str(n) for name, n in sorted(counts.items())}
+        values |= custodian.link_watch.values
         if custodian.last_rejected:
             values["last_rejected_message"] = custodian.last_rejected
         values["parcels"] = ", ".join(sorted(custodian.ledger.holdings))
