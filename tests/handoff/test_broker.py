@@ -1,0 +1,69 @@
+"""The broker ends with the program that started it, however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lastmile.errors import UserError
+from lastmile.handoff import broker
+from lastmile.handoff.broker import Broker, find_mosquitto, free_port
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from lastmile.handoff.broker import Broker
+with Broker(int(sys.argv[1]), Path(sys.argv[2])) as broker:
+    print(broker.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def mosquitto_missing():
+    try:
+        find_mosquitto()
+    except UserError:
+        return True
+    return False
+
+
+needs_mosquitto = pytest.mark.skipif(mosquitto_missing(), reason="mosquitto is not installed")
+
+
+def ends(pid, limit_s=20.0):
+    """Wait for the end of a process that is nobody's child here."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+                if stat.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@needs_mosquitto
+def test_broker_of_a_killed_program_ends_too(tmp_path):
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(free_port()), str(tmp_path)], stdout=subprocess.PIPE
+    )
+    pid = int(program.stdout.readline())
+    os.kill(pid, 0)
+    program.send_signal(signal.SIGKILL)
+    program.wait()
+    program.stdout.close()
+    assert ends(pid)
+
+
+@needs_mosquitto
+def test_broker_that_does_not_end_is_killed_within_a_second(tmp_path):
+    assert broker.STOP_TIMEOUT_S < 1.0
+    with Broker(free_port(), tmp_path) as running:
+        pid = running.pid
+        os.kill(pid, signal.SIGSTOP)
+    assert ends(pid)
