@@ -343,6 +343,27 @@ def test_bad_plans_are_turned_away_with_value_and_rule(driving, change, rule):
     assert driving.gate.inbox.rejections["plan"] == 1
 
 
+@pytest.mark.parametrize(
+    ("topic", "value"),
+    [("bay/command", BayCommand(0.0, 0, False)), ("teleop/cmd_vel", Command(0.0, 0.3, 0.0))],
+)
+def test_repeated_stamps_are_taken_and_older_ones_are_not(driving, topic, value):
+    inbox, now_s = driving.gate.inbox, driving.t + 0.05
+    for stamp_s, taken in ((now_s, True), (now_s, True), (now_s - 0.03, False)):
+        driving.gate.receive(topic, replace(value, stamp_s=stamp_s))
+        assert (inbox.value(topic).stamp_s == now_s) and (topic in inbox.rejections) is not taken
+    assert "not after the last" in inbox.last_rejection
+
+
+def test_stamp_from_the_future_before_the_first_step_does_not_block_its_topic():
+    gate = CommandGate(GateConfig(), LIMITS)
+    gate.receive("odometry", OdometryEstimate(1e6, np.zeros(3), np.zeros(2), np.eye(2)))
+    gate.receive("odometry", OdometryEstimate(1.0, np.zeros(3), np.zeros(2), np.eye(2)))
+    gate.step(1.02)
+    assert "ahead" in gate.inbox.last_rejection
+    assert gate.inbox.value("odometry").stamp_s == 1.0
+
+
 def test_component_tells_state_at_ten_hertz_and_at_changes():
     component = GateComponent(GateConfig(), LIMITS)
     states = 0

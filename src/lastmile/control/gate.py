@@ -12,7 +12,9 @@ the time high and restarts the gate's node.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +43,8 @@ PLAN_TOPICS = {
 }
 STEP_MAX_S = 0.1
 """A gate that itself was late does not make up for the lost time with one large change."""
+EARLY_MAX = 1000
+"""Inputs kept before the first step."""
 STANDS_MAX = 0.05
 """A robot slower than this stands, in m/s and rad/s."""
 
@@ -64,14 +68,22 @@ class CommandGate:
         self._limits = limits
         self._last = np.zeros(2)
         self._now_s = -np.inf
+        self._early: deque[tuple[str, Any]] = deque(maxlen=EARLY_MAX)
         self._braking_plan: Trajectory | None = None
         self._plan_time_s = 0.0
         self._stop_cause = ""
         self._stood_since_s = np.inf
 
-    def receive(self, topic: str, value) -> None:
-        """Take an input; the time of its arrival is that of the last step."""
-        self.inbox.put(topic, value, self._now_s)
+    def receive(self, topic: str, value: Any) -> None:
+        """
+        Take an input; the time of its arrival is that of the last step.
+
+        Before the first step nothing tells a stamp from the future: inputs wait for it.
+        """
+        if np.isfinite(self._now_s):
+            self.inbox.put(topic, value, self._now_s)
+        else:
+            self._early.append((topic, value))
 
     def step(self, stamp_s: float) -> tuple[Command, SafetyState]:
         """Command for this moment, and why it is what it is."""
@@ -79,6 +91,8 @@ class CommandGate:
             raise ValueError(f"stamp is {stamp_s!r}, it must be finite")
         dt_s = float(np.clip(stamp_s - self._now_s, 0.0, STEP_MAX_S))
         self._now_s = max(stamp_s, self._now_s)
+        while self._early:
+            self.inbox.put(*self._early.popleft(), self._now_s)
         decision = self._decide()
         if decision.emergency:
             twist = self._brake(dt_s, self._limits.emergency_braking_mps2, None)

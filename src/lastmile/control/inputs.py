@@ -77,19 +77,20 @@ class Inbox:
     def _check_stamp(self, topic: str, stamp_s: float, now_s: float) -> None:
         if not np.isfinite(stamp_s):
             raise Rejected(f"stamp is {stamp_s!r}, it must be finite")
-        if np.isfinite(now_s):
-            if stamp_s < now_s - self._timeouts.stamp_age_s:
-                raise Rejected(
-                    f"stamp {stamp_s:.3f} s is {now_s - stamp_s:.3f} s old at arrival, "
-                    f"limit {self._timeouts.stamp_age_s:.3f} s"
-                )
-            if stamp_s > now_s + self._timeouts.stamp_ahead_s + 0.02:
-                raise Rejected(
-                    f"stamp {stamp_s:.3f} s is {stamp_s - now_s:.3f} s ahead, "
-                    f"limit {self._timeouts.stamp_ahead_s:.3f} s"
-                )
+        if stamp_s < now_s - self._timeouts.stamp_age_s:
+            raise Rejected(
+                f"stamp {stamp_s:.3f} s is {now_s - stamp_s:.3f} s old at arrival, "
+                f"limit {self._timeouts.stamp_age_s:.3f} s"
+            )
+        if stamp_s > now_s + self._timeouts.stamp_ahead_s + 0.02:
+            raise Rejected(
+                f"stamp {stamp_s:.3f} s is {stamp_s - now_s:.3f} s ahead, "
+                f"limit {self._timeouts.stamp_ahead_s:.3f} s"
+            )
         last = self._values.get(topic)
-        if last is not None and stamp_s <= last.stamp_s and topic not in MAY_REPEAT:
+        if last is None or stamp_s > last.stamp_s:
+            return
+        if stamp_s < last.stamp_s or topic not in MAY_REPEAT:
             raise Rejected(f"stamp {stamp_s:.3f} s is not after the last, {last.stamp_s:.3f} s")
 
 
@@ -140,6 +141,7 @@ def _accept(value: BaseState | BayCommand) -> None:
 
 
 MAY_REPEAT = frozenset({"bay/command", "teleop/cmd_vel"})
+"""Topics whose values may come twice with one stamp; older ones are turned away as elsewhere."""
 
 CHECKS: dict[str, Callable[[Any], None]] = {
     "plan": _check_plan,
