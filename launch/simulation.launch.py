@@ -5,7 +5,7 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from lastmile.nodes.launching import run_folder, stack_actions
+from lastmile.nodes.launching import number, run_folder, stack_actions
 from lastmile.nodes.stack_plan import settings_of_scenario
 
 ARGUMENTS = (
@@ -29,10 +29,10 @@ def start(context):
     settings = settings_of_scenario(
         run_folder(given["run_dir"]),
         scenario=given["scenario"],
-        seed=int(given["seed"]) if given["seed"] else None,
+        seed=number(int, given["seed"], "seed") if given["seed"] else None,
         site=given["map"],
         lockers=tuple(name for name in given["lockers"].split(",") if name),
-        rate=float(given["rate"]),
+        rate=number(float, given["rate"], "rate"),
         config_dir=Path(given["config"]) if given["config"] else None,
         namespace=given["namespace"],
         broker=given["broker"],

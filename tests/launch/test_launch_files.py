@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lastmile.errors import UserError
+from lastmile.nodes.stack_lock import StackLock
 from lastmile.nodes.views import VIEWS
 from lastmile.stack.table import NODES
 from lastmile.stack.topics import TOPICS, Qos
@@ -33,7 +34,7 @@ class Context:
 
 
 @pytest.fixture
-def launch(monkeypatch):
+def launch(monkeypatch, tmp_path):
     """Load a launch file with stand-ins in place of launch and launch_ros."""
     names = {
         "launch": ("LaunchDescription",),
@@ -47,6 +48,9 @@ def launch(monkeypatch):
             setattr(stand_in, name, type(name, (Action,), {}))
         monkeypatch.setitem(sys.modules, module, stand_in)
     monkeypatch.delitem(sys.modules, "lastmile.nodes.launching", raising=False)
+    # No other stack is looked for on the graph, and none is kept from starting.
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(StackLock, "refuse_running", lambda lock, names: None)
 
     def run(name, **given):
         path = ROOT / "launch" / f"{name}.launch.py"
@@ -81,7 +85,8 @@ def test_robot_starts_every_node_but_the_world(launch, tmp_path):
 def test_robot_keeps_its_state_apart_from_its_runs(launch, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for number, given in enumerate(({}, {"state_dir": str(tmp_path / "elsewhere")})):
-        started = nodes(launch("robot", run_dir=str(tmp_path / str(number)), **given))
+        folder = str(tmp_path / str(number))
+        started = nodes(launch("robot", run_dir=folder, namespace=f"/robot_{number}", **given))
         parameters = yaml.safe_load(Path(started["handoff"]["parameters"][0]).read_text())
         state_dir = parameters["/**"]["ros__parameters"]["host"]["state_dir"]
         assert state_dir == given.get("state_dir", str(tmp_path / "lastmile" / "robot-1"))
@@ -99,13 +104,44 @@ def test_simulation_starts_world_lockers_and_broker_on_simulated_time(launch, tm
         parameters = parameters["/**"]["ros__parameters"]
         assert parameters["use_sim_time"] is (name != "simulator")
         assert parameters["host"]["seed"] == 11
-    assert started["simulator"]["on_exit"] is not None
     assert started["planner"]["respawn"] is True
 
 
 def test_simulation_refuses_an_unknown_scenario(launch, tmp_path):
     with pytest.raises(UserError, match="nowhere"):
         launch("simulation", run_dir=str(tmp_path), scenario="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [({"seed": "seven"}, "seed:=seven: expected a number"), ({"rate": "fast"}, "rate:=fast")],
+)
+def test_simulation_refuses_what_is_no_number(launch, tmp_path, given, rule):
+    with pytest.raises(UserError, match=rule):
+        launch("simulation", run_dir=str(tmp_path), **given)
+
+
+def ends(options, *codes):
+    """Tell for each exit code of a node in a row whether the launch ends with it."""
+    on_exit = options["on_exit"]
+    return [
+        on_exit(python_types.SimpleNamespace(returncode=code), None) is not None for code in codes
+    ]
+
+
+def test_launch_ends_with_a_node_that_is_not_to_be_started_again(launch, tmp_path):
+    started = nodes(launch("simulation", run_dir=str(tmp_path), scenario="quiet"))
+    assert ends(started["simulator"], 1) == [True]
+    assert ends(started["planner"], 2) == [True]
+    assert ends(started["mission"], -9, 1, 1, 1) == [False, False, False, True]
+    assert ends(started["recorder"], 1, 1, 1, 1) == [False] * 4
+    assert ends(started["recorder"], 2) == [True]
+
+
+def test_launch_refuses_a_second_stack(launch, tmp_path):
+    launch("robot", run_dir=str(tmp_path / "one"))
+    with pytest.raises(UserError, match=r"a stack runs already .*one\)"):
+        launch("robot", run_dir=str(tmp_path / "two"))
 
 
 def test_robot_without_recording_starts_no_recorder(launch, tmp_path):

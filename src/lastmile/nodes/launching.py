@@ -6,7 +6,10 @@ Imported by launch/*.launch.py alone: `launch` comes with a ROS installation, no
 
 from __future__ import annotations
 
+import os
 import sys
+import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,24 @@ from typing import Any
 from launch.actions import ExecuteProcess, Shutdown
 from launch_ros.actions import Node
 
+from lastmile.errors import UserError
 from lastmile.handoff.broker import free_port
 from lastmile.handoff.config import LinkConfig
-from lastmile.nodes.environment import ros_environment
-from lastmile.nodes.stack_plan import RECORDER, StackSettings, plan_nodes, read_broker
+from lastmile.nodes.environment import clean_stale_shared_memory, ros_environment
+from lastmile.nodes.process_group import RESTART_DELAY_S, RESTARTS_MAX, RESTARTS_WITHIN_S
+from lastmile.nodes.running import BAD_USAGE
+from lastmile.nodes.stack_lock import StackLock
+from lastmile.nodes.stack_plan import (
+    RECORDER,
+    PlannedNode,
+    StackSettings,
+    node_names,
+    plan_nodes,
+    read_broker,
+)
 
-RESPAWN_DELAY_S = 0.3
+# Kept as long as the launch process lives; the kernel lets go of them at its end.
+_held_locks: list[StackLock] = []
 
 
 def run_folder(text: str) -> Path:
@@ -27,13 +42,32 @@ def run_folder(text: str) -> Path:
     return Path(text or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}").resolve()
 
 
+def number(kind: Callable[[str], Any], text: str, name: str) -> Any:
+    """Read a number of an argument; UserError if it is none."""
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise UserError(f"{name}:={text}: expected a number ({kind.__name__})") from error
+
+
 def stack_actions(settings: StackSettings, log_level: str) -> list[Any]:
-    """Make the launch actions that start a stack; UserError where its settings break a rule."""
+    """
+    Make the launch actions that start a stack.
+
+    Raises
+    ------
+    UserError
+        If its settings break a rule, or a stack runs already in this ROS domain and namespace.
+
+    """
     ros_environment()
+    lock = StackLock(int(os.environ.get("ROS_DOMAIN_ID") or 0), settings.namespace)
+    lock.take(f"run folder {settings.run_dir}")
+    _held_locks.append(lock)
+    lock.refuse_running(set(node_names(settings)))
+    clean_stale_shared_memory()
     link, actions = _link(settings)
     for node in plan_nodes(settings, link):
-        # Without its world or without one of its nodes for good, a robot is not to stay half up.
-        ends_all = node.executable != RECORDER and not node.respawn
         actions.append(
             Node(
                 package="lastmile",
@@ -44,11 +78,33 @@ def stack_actions(settings: StackSettings, log_level: str) -> list[Any]:
                 arguments=["--ros-args", "--log-level", log_level],
                 output="both",
                 respawn=node.respawn,
-                respawn_delay=RESPAWN_DELAY_S,
-                on_exit=Shutdown(reason=f"{node.name} ended") if ends_all else None,
+                respawn_delay=RESTART_DELAY_S,
+                on_exit=_on_exit(node),
             )
         )
     return actions
+
+
+def _on_exit(node: PlannedNode) -> Callable[[Any, Any], Any]:
+    """
+    Decide at each end of a node whether the whole stack ends with it, as `lastmile up` does.
+
+    Without its world or without one of its nodes for good, a robot is not to stay half up; and who
+    refuses its usage would refuse it again.
+
+    """
+    restarts: list[float] = []
+
+    def decide(event: Any, context: Any) -> Any:
+        now = time.monotonic()
+        restarts[:] = [at for at in restarts if now - at < RESTARTS_WITHIN_S]
+        given_up = not node.respawn or len(restarts) >= RESTARTS_MAX
+        restarts.append(now)
+        if event.returncode == BAD_USAGE or (given_up and node.executable != RECORDER):
+            return Shutdown(reason=f"{node.name} ended with exit code {event.returncode}")
+        return None
+
+    return decide
 
 
 def _link(settings: StackSettings) -> tuple[LinkConfig, list[Any]]:
