@@ -467,3 +467,19 @@ def test_obstacle_whose_outline_or_path_lacks_a_number_is_refused():
         setattr(message.obstacles[0], field, [0.0] * count)
         with pytest.raises(ValueError, match=rule):
             reader(types.ObstacleArray)(message)
+
+
+@pytest.mark.parametrize("w", [0.0, 0.9, math.nan])
+def test_a_quaternion_that_is_not_of_unit_length_is_no_heading(w):
+    message = to_message(types.OdometryEstimate(1.0, np.zeros(3), np.zeros(3), np.eye(3)))
+    message.pose.pose.orientation.w = w
+    with pytest.raises(ValueError, match=f"orientation has length {w:g}; a unit quaternion"):
+        reader(types.OdometryEstimate)(message)
+
+
+@pytest.mark.parametrize("frame", ["", "map"])
+def test_odometry_in_another_frame_is_left_out(frame):
+    message = to_message(types.OdometryEstimate(1.0, np.zeros(3), np.zeros(3), np.eye(3)))
+    message.header.frame_id = frame
+    with pytest.raises(ValueError, match=f"pose is in frame '{frame}'; it must be in 'odom'"):
+        reader(types.OdometryEstimate)(message)

@@ -12,6 +12,7 @@ from geometry_msgs.msg import Point, Pose2D, Quaternion, Vector3
 from std_msgs.msg import Header
 
 NANO = 1_000_000_000
+UNIT_TOLERANCE = 1e-3
 
 
 def time_message(stamp_s: float) -> Time:
@@ -63,8 +64,24 @@ def yaw_quaternion(yaw: float) -> Quaternion:
 
 
 def quaternion_yaw(q: Quaternion) -> float:
-    """Heading of a rotation, the angle of its x axis on the ground."""
+    """
+    Heading of a rotation, the angle of its x axis on the ground.
+
+    Raises
+    ------
+    ValueError
+        If the quaternion is not of unit length; one that was never filled in is zero.
+
+    """
+    check_unit(q)
     return math.atan2(2.0 * (q.w * q.z + q.x * q.y), 1.0 - 2.0 * (q.y * q.y + q.z * q.z))
+
+
+def check_unit(q: Quaternion) -> None:
+    """Raise ValueError unless a quaternion is of unit length."""
+    length = math.sqrt(q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w)
+    if not abs(length - 1.0) < UNIT_TOLERANCE:
+        raise ValueError(f"orientation has length {length:g}; a unit quaternion is needed")
 
 
 def square(values: Any, size: int, what: str) -> np.ndarray:

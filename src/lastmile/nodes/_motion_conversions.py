@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from lastmile import types
 from lastmile.nodes._fields import (
+    check_unit,
     header,
     point,
     pose_2d,
@@ -36,7 +37,9 @@ def odometry_message(value: types.OdometryEstimate) -> Odometry:
 
 
 def odometry_value(message: Odometry) -> types.OdometryEstimate:
-    """Read the pose in odom."""
+    """Read the pose in odom; one in another frame is an error."""
+    if message.header.frame_id != "odom":
+        raise ValueError(f"pose is in frame {message.header.frame_id!r}; it must be in 'odom'")
     position = message.pose.pose.position
     twist, covariance = read_twist(message)
     return types.OdometryEstimate(
@@ -258,12 +261,9 @@ def fiducials_value(message: lm.FiducialArray) -> types.MarkerArray:
 
 def _pose_matrix(pose: Pose) -> np.ndarray:
     q = pose.orientation
-    quaternion = np.array([q.x, q.y, q.z, q.w])
-    length = np.linalg.norm(quaternion)
-    if not abs(length - 1.0) < 1e-3:
-        raise ValueError(f"orientation has length {length:g}; a unit quaternion is needed")
+    check_unit(q)
     T = np.eye(4)
-    T[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+    T[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
     T[:3, 3] = pose.position.x, pose.position.y, pose.position.z
     return T
 
