@@ -104,7 +104,16 @@ def _run(name: str, node: Any, loop: Callable[[Any, StopRequest], None], stop: S
     except Exception:
         return _complain(name, traceback.format_exc(), FAILED)
     finally:
+        _take_down(name, node)
+
+
+def _take_down(name: str, node: Any) -> None:
+    """Close a node; what cannot be written any more, as on a full disk, is only told."""
+    try:
         node.close()
+    except (UserError, OSError) as error:
+        _complain(name, f"not closed cleanly: {error}", FAILED)
+    finally:
         node.destroy_node()
 
 
