@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lastmile.cli.up_commands import INTERRUPTED, checked_namespace
+from lastmile.errors import UserError
 from lastmile.types import DeliverGoal, TaskFeedback, TaskOutcome
 
 app = typer.Typer(add_completion=False)
@@ -49,7 +50,10 @@ def deliver(
                 typer.echo("canceling")
 
         client.order(DeliverGoal(uuid.uuid4().hex, order, parcel, start, goal), show)
-        result = client.wait(limit_s, cancel_when_told)
+        try:
+            result = client.wait(limit_s, cancel_when_told)
+        except TimeoutError as error:
+            raise UserError(f"{error}; the delivery goes on") from error
     typer.echo(f"{result.outcome.value}: {result.text}")
     if result.outcome is TaskOutcome.CANCELED:
         raise typer.Exit(INTERRUPTED)
