@@ -4,10 +4,12 @@ import pytest
 from lastmile.localization.config import GnssConfig, MotionConfig
 from lastmile.localization.filter import (
     STATES,
+    WHEEL_SCALE,
     FilterState,
     carry,
     start_state,
     take_motion,
+    update,
     update_pose,
     update_position_fix,
     update_still_gyro,
@@ -132,3 +134,23 @@ def test_history_refuses_what_is_older_than_it_remembers():
     with pytest.raises(ValueError, match="older than the history"):
         history.insert(1.0, lambda s: (s, None))
     assert history.oldest_s > 2.2
+
+
+def test_nothing_is_learnt_about_the_wheels_while_they_slip():
+    state = start((0.0, 0.0, 0.0), sigma=0.1)
+    for k in range(1, 200):
+        state = carry(take_motion(state, 1.3, 0.0, False), 0.02 * k, MOTION, GNSS)
+    ahead = state.pose + np.array([1.0, 0.0, 0.0])
+    missed, _ = update_pose(state, ahead, np.eye(3), np.full(3, 0.04), 2.5, slip_sigma_m=0.5)
+    believed, _ = update_pose(state, ahead, np.eye(3), np.full(3, 0.04), 2.5)
+    assert missed.mean[WHEEL_SCALE] == state.mean[WHEEL_SCALE]
+    assert believed.mean[WHEEL_SCALE] > state.mean[WHEEL_SCALE] + 0.001
+    assert missed.pose[0] - state.pose[0] > 0.8
+
+
+def test_wheel_scale_stays_within_what_wheels_can_be():
+    state = start((0.0, 0.0, 0.0))
+    H = np.zeros((1, STATES))
+    H[0, WHEEL_SCALE] = 1.0
+    after, _ = update(state, H, np.array([-0.3]), np.array([[1e-6]]), 100.0)
+    assert after.mean[WHEEL_SCALE] == pytest.approx(-0.05)

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from lastmile.localization.config import GnssConfig, IntegrityConfig, MotionConfig
+from lastmile.localization.config import GnssConfig, IntegrityConfig, MapError, MotionConfig
 from lastmile.localization.filter import Innovation, start_state
 from lastmile.localization.integrity import IntegrityMonitor, Protection
 from lastmile.localization.scan_matching import Match
 from lastmile.types import LocalizationState
 
 CONFIG = IntegrityConfig()
+MAP = MapError()
 SMALL = Protection(0.3, 0.2, 0.02)
 
 
@@ -20,15 +21,15 @@ def test_protection_follows_the_axes_of_the_robot():
     state = start_state(
         0.0, np.array([0.0, 0.0, np.pi / 2]), covariance, MotionConfig(), GnssConfig()
     )
-    level = IntegrityMonitor(CONFIG).protection(state)
+    level = IntegrityMonitor(CONFIG, MAP).protection(state)
     # At a risk of 1e-3 a level is 3.29 standard deviations.
     assert level.lateral_m == pytest.approx(3.29, abs=0.02)
-    assert level.along_m == pytest.approx(3.29 * np.hypot(0.1, CONFIG.map_sigma_m), abs=0.02)
+    assert level.along_m == pytest.approx(3.29 * np.hypot(0.1, MAP.frame_sigma_m), abs=0.02)
 
 
 def test_innovations_too_large_widen_the_protection():
     state = start_state(0.0, np.zeros(3), np.eye(3) * 0.01, MotionConfig(), GnssConfig())
-    monitor = IntegrityMonitor(CONFIG)
+    monitor = IntegrityMonitor(CONFIG, MAP)
     before = monitor.protection(state).along_m
     for _ in range(50):
         monitor.note_innovation("lidar", Innovation(9.0, 1.0))
@@ -36,7 +37,7 @@ def test_innovations_too_large_widen_the_protection():
 
 
 def test_states_come_with_value_and_limit():
-    monitor = IntegrityMonitor(CONFIG)
+    monitor = IntegrityMonitor(CONFIG, MAP)
     monitor.note_match(match(10.0), np.zeros((3, 3)))
     assert monitor.assess(11.0, SMALL).state is LocalizationState.TRACKING
     old = monitor.assess(13.2, SMALL)
@@ -50,13 +51,13 @@ def test_states_come_with_value_and_limit():
 
 
 def test_nan_protection_is_never_tracking():
-    monitor = IntegrityMonitor(CONFIG)
+    monitor = IntegrityMonitor(CONFIG, MAP)
     monitor.note_match(match(10.0), np.zeros((3, 3)))
     assert monitor.assess(10.1, Protection(np.nan, np.nan, 0.0)).state is LocalizationState.LOST
 
 
 def test_scans_that_do_not_fit_in_a_row_mean_lost_and_one_that_fits_ends_the_row():
-    monitor = IntegrityMonitor(CONFIG)
+    monitor = IntegrityMonitor(CONFIG, MAP)
     for _ in range(CONFIG.lost_matches):
         monitor.note_misfit("map explains 0.10 of the scan (least 0.35)")
     assessment = monitor.assess(0.0, SMALL)
@@ -67,7 +68,7 @@ def test_scans_that_do_not_fit_in_a_row_mean_lost_and_one_that_fits_ends_the_row
 
 
 def test_one_spike_of_a_fix_degrades_nothing_but_lasting_ones_do():
-    monitor = IntegrityMonitor(CONFIG)
+    monitor = IntegrityMonitor(CONFIG, MAP)
     monitor.note_match(match(10.0), np.zeros((3, 3)))
     for _ in range(20):
         monitor.note_innovation("gnss", Innovation(0.3, 1.0))
@@ -89,4 +90,4 @@ def test_one_spike_of_a_fix_degrades_nothing_but_lasting_ones_do():
     ],
 )
 def test_silent_sensor_is_named(imu_s, wheel_s, text):
-    assert IntegrityMonitor(CONFIG).assess_sensors(imu_s, wheel_s) == text
+    assert IntegrityMonitor(CONFIG, MAP).assess_sensors(imu_s, wheel_s) == text

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,13 @@ def test_both_forms_of_image_give_the_same_map(copy, image):
     write_site(site, copy, image)
     assert {p.name for p in copy.glob("map.p*")} == {f"map.{image}"}
     np.testing.assert_array_equal(read_site(copy).occupancy.cells, site.occupancy.cells)
+
+
+def test_map_remembers_what_it_was_drawn_from(bundle, tmp_path):
+    assert read_site(bundle).occupancy.source == "footprints"
+    site = example_site()
+    write_site(replace(site, occupancy=replace(site.occupancy, source="lidar")), tmp_path)
+    assert read_site(tmp_path).occupancy.source == "lidar"
 
 
 def test_routes_are_a_graph_that_nav2_route_loads(bundle):
@@ -128,6 +136,7 @@ def test_damaged_file_is_named(copy, name, damage):
         ("lockers.yaml", "depth_m: 0.8", "depth_m: 0", "depth_m"),
         ("map.yaml", "resolution: 0.1", "resolution: 0", "resolution"),
         ("map.yaml", "image: map.pgm", "image: other.pgm", "other.pgm"),
+        ("map.yaml", "source: footprints", "source: hearsay", "hearsay"),
     ],
 )
 def test_broken_rule_names_file_and_value(copy, name, old, new, rule):

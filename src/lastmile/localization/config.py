@@ -41,6 +41,16 @@ class MotionConfig:
     standstill_time_s: float = param(
         0.4, "Standing this long before the gyro bias is read", unit="s", low=0.0, high=10.0
     )
+    slip_window_s: float = param(
+        0.5, "Time over which odometry is held against the matches", unit="s", low=0.1, high=5.0
+    )
+    slip_least_m: float = param(
+        0.25,
+        "Least way missed by odometry over this time to be slip",
+        unit="m",
+        low=0.02,
+        high=5.0,
+    )
     history_s: float = param(
         1.0, "How late a measurement may come and still be used", unit="s", low=0.1, high=5.0
     )
@@ -95,6 +105,58 @@ class ScanConfig:
 
 
 @dataclass(frozen=True)
+class MapError:
+    """How far a map is off; the defaults are those of footprints out of OpenStreetMap."""
+
+    surface_sigma_m: float = param(
+        0.45, "Error of a surface as a whole, each axis", unit="m", low=0.001, high=5.0
+    )
+    surface_length_m: float = param(
+        12.0,
+        "Length of surface whose error is one draw (a facade is off as a whole)",
+        unit="m",
+        low=0.05,
+        high=100.0,
+    )
+    heading_share: float = param(
+        0.7,
+        "Share of these errors that turns a match: facades are shifted rather than turned",
+        low=0.05,
+        high=1.0,
+    )
+    frame_sigma_m: float = param(
+        0.05, "Error of the map as a whole, which no scan shows", unit="m", low=0.0, high=2.0
+    )
+    frame_sigma_rad: float = param(
+        0.002, "Turn of the map as a whole", unit="rad", low=0.0, high=0.1
+    )
+
+
+@dataclass(frozen=True)
+class LidarMapError(MapError):
+    """How far a map made with the lidar is off."""
+
+    surface_sigma_m: float = param(
+        0.05, "Error of a surface as a whole, each axis", unit="m", low=0.001, high=5.0
+    )
+    surface_length_m: float = param(
+        2.0, "Length of surface whose error is one draw", unit="m", low=0.05, high=100.0
+    )
+    heading_share: float = param(
+        0.5,
+        "Share of these errors that turns a match: facades are shifted rather than turned",
+        low=0.05,
+        high=1.0,
+    )
+    frame_sigma_m: float = param(
+        0.05, "Error of the map as a whole, which no scan shows", unit="m", low=0.0, high=2.0
+    )
+    frame_sigma_rad: float = param(
+        0.002, "Turn of the map as a whole", unit="rad", low=0.0, high=0.1
+    )
+
+
+@dataclass(frozen=True)
 class MatcherConfig:
     """Gauss-Newton of a scan on the distance field of the map."""
 
@@ -125,11 +187,7 @@ class MatcherConfig:
         0.35, "Least share of explained points of a match", low=0.0, high=1.0
     )
     surface_length_m: float = param(
-        8.0,
-        "Length of surface whose map error is one draw (a facade is off as a whole)",
-        unit="m",
-        low=0.05,
-        high=100.0,
+        8.0, "Length of surface that counts as one point", unit="m", low=0.05, high=100.0
     )
     sigma_floor_m: float = param(
         0.03, "Least error of a surface of the map", unit="m", low=0.001, high=1.0
@@ -222,10 +280,6 @@ class IntegrityConfig:
     )
     imu_timeout_s: float = param(0.2, "Oldest gyro reading", unit="s", low=0.02, high=2.0)
     wheel_timeout_s: float = param(0.2, "Oldest wheel reading", unit="s", low=0.02, high=2.0)
-    map_sigma_m: float = param(
-        0.05, "Error of the map as a whole, which no scan shows", unit="m", low=0.0, high=2.0
-    )
-    map_sigma_rad: float = param(0.002, "Turn of the map as a whole", unit="rad", low=0.0, high=0.1)
     gnss_nis: float = param(
         9.0,
         "Mean normalised innovation of the fixes above which the pose is degraded",
@@ -326,6 +380,12 @@ class LocalizationConfig:
     gnss: GnssConfig = section(GnssConfig, "Satellite fixes")
     scan: ScanConfig = section(ScanConfig, "Choice of lidar returns")
     matcher: MatcherConfig = section(MatcherConfig, "Matching of scans to the map")
+    footprint_map: MapError = section(MapError, "Error of maps drawn from footprints")
+    lidar_map: LidarMapError = section(LidarMapError, "Error of maps made with the lidar")
     start: StartConfig = section(StartConfig, "Start and recovery")
     integrity: IntegrityConfig = section(IntegrityConfig, "Trust in the pose")
     mapping: MappingConfig = section(MappingConfig, "Making of a lidar map")
+
+    def map_error(self, source: str) -> MapError:
+        """Give the error of a map by what it was drawn from."""
+        return self.lidar_map if source == "lidar" else self.footprint_map

@@ -18,9 +18,8 @@ from lastmile.localization.config import GnssConfig, MotionConfig
 X, Y, YAW, GYRO_BIAS, WHEEL_SCALE, GNSS_EAST, GNSS_NORTH = range(7)
 STATES = 7
 
-SURPRISE_NIS = 4.0
-"""Innovation of a match, per degree of freedom, beyond which the motion is doubted."""
-DOUBT_MOST = 1000.0
+SCALE_MOST = 0.05
+"""Wheels are worn or soft by less than this; what looks like more is slip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,8 @@ class FilterState:
     `mean` (7,): x, y, yaw in map, gyro bias [rad/s], wheel scale error, and the slowly changing
     error of the fixes, east and north [m]. `twist_base` (2,) is the last measured motion, already
     corrected for bias and scale, by which the state is carried on until the next one; `still` says
-    that the robot is known to stand. `doubt` (from 1) multiplies the noise of the motion after
-    matches that the motion does not explain, as when the wheels slip.
+    that the robot is known to stand. `slipping` says that the lidar saw another motion than the
+    wheels; nothing is learnt about their scale then.
     """
 
     stamp_s: float
@@ -40,7 +39,7 @@ class FilterState:
     covariance: np.ndarray
     twist_base: np.ndarray
     still: bool = False
-    doubt: float = 1.0
+    slipping: bool = False
 
     @property
     def pose(self) -> np.ndarray:
@@ -122,8 +121,7 @@ def _move(
     F[YAW, GYRO_BIAS] = -dt
     # Noise of rolling grows with the way, not with time: a robot that stands does not spread.
     driven = min(abs(speed), 1.0) * dt
-    doubted = driven * state.doubt
-    along, across = motion.speed_noise_mps**2 * doubted, motion.lateral_noise_mps**2 * doubted
+    along, across = motion.speed_noise_mps**2 * driven, motion.lateral_noise_mps**2 * driven
     Q[X, X] = along * c * c + across * s * s + 1e-6 * dt
     Q[Y, Y] = along * s * s + across * c * c + 1e-6 * dt
     Q[X, Y] = Q[Y, X] = (along - across) * c * s
@@ -155,7 +153,7 @@ def update(
     Correct the belief by a linear measurement, Joseph form.
 
     A surprising innovation loses weight (Cauchy) instead of being refused, so that a filter that
-    is wrong can still come back.
+    is wrong can still come back. While the wheels slip nothing is learnt about their scale.
     """
     P = state.covariance
     S = H @ P @ H.T + R
@@ -166,9 +164,12 @@ def update(
         R = R / weight
         S = H @ P @ H.T + R
     K = np.linalg.solve(S, H @ P).T
+    if state.slipping:
+        K[WHEEL_SCALE] = 0.0
     A = np.eye(STATES) - K @ H
     mean = state.mean + K @ innovation
     mean[YAW] = wrap_angle(mean[YAW])
+    mean[WHEEL_SCALE] = np.clip(mean[WHEEL_SCALE], -SCALE_MOST, SCALE_MOST)
     P = A @ P @ A.T + K @ R @ K.T
     return replace(state, mean=mean, covariance=0.5 * (P + P.T)), Innovation(nis, weight)
 
@@ -201,16 +202,22 @@ def update_pose(
     rows: np.ndarray,
     variances: np.ndarray,
     robust_scale: float,
+    slip_sigma_m: float = 0.0,
 ) -> tuple[FilterState, Innovation]:
-    """Correct by a pose (3,), along the directions `rows` (k, 3) only."""
+    """
+    Correct by a pose (3,), along the directions `rows` (k, 3) only.
+
+    `slip_sigma_m` is how far the wheels missed the motion since the last such correction.
+    """
     difference = pose_map_base - state.mean[:3]
     difference[2] = wrap_angle(difference[2])
     H = np.zeros((len(rows), STATES))
     H[:, :3] = rows
-    after, innovation = update(state, H, rows @ difference, np.diag(variances), robust_scale)
-    factor = 3.0 if innovation.nis_per_dof > SURPRISE_NIS else 0.8
-    doubt = float(np.clip(state.doubt * factor, 1.0, DOUBT_MOST))
-    return replace(after, doubt=doubt), innovation
+    P = state.covariance.copy()
+    P[X, X] += slip_sigma_m**2
+    P[Y, Y] += slip_sigma_m**2
+    state = replace(state, covariance=P, slipping=slip_sigma_m > 0.0)
+    return update(state, H, rows @ difference, np.diag(variances), robust_scale)
 
 
 def update_still_gyro(

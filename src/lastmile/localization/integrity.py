@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from lastmile.localization.config import IntegrityConfig
+from lastmile.localization.config import IntegrityConfig, MapError
 from lastmile.localization.filter import FilterState, Innovation
 from lastmile.localization.scan_matching import Match
 from lastmile.types import LocalizationState
@@ -46,8 +46,10 @@ class Assessment:
 class IntegrityMonitor:
     """Watches ages, innovations and matches."""
 
-    def __init__(self, config: IntegrityConfig) -> None:
+    def __init__(self, config: IntegrityConfig, map_error: MapError) -> None:
         self._config = config
+        frame_m, frame_rad = map_error.frame_sigma_m, map_error.frame_sigma_rad
+        self._frame_covariance = np.diag(np.square([frame_m, frame_m, frame_rad]))
         self._factor = float(norm.isf(config.risk / 2.0))
         self._nis: dict[str, deque[float]] = {}
         self._map_covariance = np.zeros((3, 3))
@@ -89,8 +91,7 @@ class IntegrityMonitor:
         """Bound the error of a belief."""
         consistency = self.mean_nis("lidar")
         widen = np.sqrt(max(consistency, 1.0)) if np.isfinite(consistency) else 1.0
-        frame = np.square([self._config.map_sigma_m] * 2 + [self._config.map_sigma_rad])
-        P = state.pose_covariance * widen**2 + self._map_covariance + np.diag(frame)
+        P = state.pose_covariance * widen**2 + self._map_covariance + self._frame_covariance
         c, s = np.cos(state.pose[2]), np.sin(state.pose[2])
         along, across = np.array([c, s]), np.array([-s, c])
         return Protection(

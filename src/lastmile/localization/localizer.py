@@ -27,7 +27,13 @@ from lastmile.localization.global_start import SAME_HEADING_RAD, SAME_PLACE_M, G
 from lastmile.localization.history import History
 from lastmile.localization.integrity import Assessment, IntegrityMonitor, Protection
 from lastmile.localization.scan import PlanarScan, extract_surfaces
-from lastmile.localization.scan_matching import Match, ScanMatcher, observed_directions
+from lastmile.localization.scan_matching import (
+    Match,
+    ObservedDirections,
+    ScanMatcher,
+    observed_directions,
+)
+from lastmile.localization.slip import SlipWatch
 from lastmile.localization.start import PoseStart, StartDecision
 from lastmile.localization.start_evidence import StartFix
 from lastmile.maps.likelihood import distance_field
@@ -61,6 +67,7 @@ class Localizer:
         self._config = config
         self._mounts = mounts
         field = distance_field(occupancy, config.matcher.field_limit_m)
+        self._map_error = config.map_error(occupancy.source)
         self._matcher = ScanMatcher(field, config.matcher)
         self._search = GlobalSearch(occupancy, self._matcher, config.start)
         self._start: PoseStart | None = self._new_start()
@@ -70,9 +77,10 @@ class Localizer:
             start = config.start
             sigma = [start.start_sigma_m, start.start_sigma_m, start.start_sigma_rad]
             self._start.suggest(np.array(start.start_pose), np.diag(np.square(sigma)))
-        self.monitor = IntegrityMonitor(config.integrity)
+        self.monitor = IntegrityMonitor(config.integrity, self._map_error)
         self.reckoning = DeadReckoning(config.motion.history_s)
         self._standstill = Standstill(config.motion)
+        self._slip = SlipWatch(config.motion)
         self._still = False
         self._history: History | None = None
         self._gyro_bias = 0.0
@@ -157,7 +165,7 @@ class Localizer:
         if self._history is None:
             return self._guess(stamp_s, pose_odom_base, fault)
         state = self._history.state_at(max(self.reckoning.stamp_s, self._history.oldest_s))
-        protection = self.monitor.protection(state)
+        protection = self.monitor.protection(state).widened(self._slip.missed_m)
         if self._provisional is not None:
             protection = protection.widened(self._provisional.reach_m)
         assessment = self._assess(stamp_s, protection, fault)
@@ -252,15 +260,29 @@ class Localizer:
         if not len(seen.variances):
             return
         variances = seen.variances * config.scan_correlation
+        slip_m = self._slip.update(
+            scan.stamp_s, match.pose_map_base, self.reckoning.at(scan.stamp_s)[0]
+        )
         self._correct(
             "lidar",
             scan.stamp_s,
             lambda s: update_pose(
-                s, match.pose_map_base, seen.rows, variances, config.robust_scale
+                s, match.pose_map_base, seen.rows, variances, config.robust_scale, slip_m
             ),
         )
+        self.monitor.note_match(match, self._map_covariance(match, seen))
+
+    def _map_covariance(self, match: Match, seen: ObservedDirections) -> np.ndarray:
+        """Give the covariance (3, 3) that the map's stated error alone gives a match."""
+        error, matcher = self._map_error, self._config.matcher
+        # A scan moves with a facade that it sees alone, so that the distances that are left, and
+        # with them the match's own covariance, tell too little of how far the facade is off.
+        stated = error.surface_sigma_m**2 * error.surface_length_m
+        found = match.spread_m**2 * matcher.surface_length_m
         inverse = np.linalg.pinv(seen.rows)
-        self.monitor.note_match(match, inverse @ np.diag(seen.variances) @ inverse.T)
+        covariance = inverse @ np.diag(seen.variances * stated / found) @ inverse.T
+        turn = np.array([1.0, 1.0, error.heading_share])
+        return covariance * np.outer(turn, turn)
 
     def _search_if_lost(self) -> None:
         lost = self.monitor.misfits >= self._config.integrity.lost_matches
@@ -284,6 +306,7 @@ class Localizer:
         self._matched_s = -np.inf
         self._matches_in_row = 0
         self.monitor.restart()
+        self._slip.restart()
 
     def _correct(self, source: str, stamp_s: float, apply) -> None:
         """Insert a correction and watch its innovation."""

@@ -330,7 +330,7 @@ def _local_map(points_map: np.ndarray, centre: np.ndarray, config: MappingConfig
     at = np.floor((points_map - origin) / config.resolution_m).astype(int)
     at = at[((at >= 0) & (at < count)).all(axis=1)]
     cells[at[:, 1], at[:, 0]] = 100
-    return OccupancyMap(origin, config.resolution_m, cells)
+    return OccupancyMap(origin, config.resolution_m, cells, "lidar")
 
 
 def _near(pose_a: np.ndarray, pose_b: np.ndarray) -> bool:

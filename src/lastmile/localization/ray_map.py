@@ -64,4 +64,4 @@ def map_from_scans(
         hits > config.min_hit_share * (hits.astype(float) + passed)
     )
     cells = np.where(occupied, 100, np.where(passed > 0, 0, -1)).astype(np.int8)
-    return OccupancyMap(low, resolution, cells)
+    return OccupancyMap(low, resolution, cells, "lidar")

@@ -8,7 +8,7 @@ with the thresholds under which map_server reads these three back.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cv2
 import msgspec
@@ -31,6 +31,8 @@ class _MapYaml(msgspec.Struct):
     negate: int = 0
     occupied_thresh: float = 0.65
     free_thresh: float = 0.196
+    source: Literal["footprints", "lidar"] = "footprints"
+    """Ours alone; Nav2 passes over it."""
 
 
 def write_map(grid: OccupancyMap, directory: Path, image: str = "auto") -> None:
@@ -65,6 +67,7 @@ def write_map(grid: OccupancyMap, directory: Path, image: str = "auto") -> None:
         "negate": 0,
         "occupied_thresh": 0.65,
         "free_thresh": 0.196,
+        "source": grid.source,
     }
     (directory / "map.yaml").write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
 
@@ -85,7 +88,8 @@ def read_map(path: Path) -> OccupancyMap:
     cell_of_grey[occupancy > settings.occupied_thresh] = 100
     cell_of_grey[occupancy < settings.free_thresh] = 0
     cells = np.ascontiguousarray(cell_of_grey[np.flipud(grey)])
-    return OccupancyMap(np.array(settings.origin[:2]), settings.resolution, cells)
+    origin = np.array(settings.origin[:2])
+    return OccupancyMap(origin, settings.resolution, cells, settings.source)
 
 
 def read_bytes(path: Path) -> bytes:

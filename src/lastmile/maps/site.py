@@ -18,6 +18,9 @@ POINT_RADIUS_M = {"tree": 0.20, "pole": 0.10, "furniture": 0.30, "barrier": 0.15
 """Radius at which a footprint of one vertex is taken, by its kind."""
 
 
+MAP_SOURCES = ("footprints", "lidar")
+
+
 class SiteError(ValueError):
     """A site, or a file of its bundle, that breaks a stated rule; the message names both."""
 
@@ -131,12 +134,14 @@ class OccupancyMap:
     Static map on a grid, in the sense of Nav2's map_server.
 
     `cells` is int8 (rows, columns): 0 free, 100 occupied, -1 unknown; row 0 is the smallest y.
-    `origin` (2,) is the outer corner of cell (0, 0) in map.
+    `origin` (2,) is the outer corner of cell (0, 0) in map. `source` is one of `MAP_SOURCES`: what
+    the map was drawn from, which tells how exact it is.
     """
 
     origin: np.ndarray
     resolution_m: float
     cells: np.ndarray
+    source: str = "footprints"
 
 
 @dataclass(frozen=True, slots=True)
