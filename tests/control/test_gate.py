@@ -364,6 +364,27 @@ def test_stamp_from_the_future_before_the_first_step_does_not_block_its_topic():
     assert gate.inbox.value("odometry").stamp_s == 1.0
 
 
+def test_inputs_age_on_when_the_clock_is_set_back(driving):
+    gate, t = driving.gate, driving.t
+    for k in range(1, 60):
+        # The clock is set back again and again; every input is silent.
+        command, safety = gate.step(t - 0.5 * (k // 5) + 0.02 * (k % 5))
+        if k == 20:
+            assert any(cause.startswith("odometry") for cause in safety.causes), safety.causes
+    assert command.speed_mps == 0.0
+    assert safety.level is SafetyLevel.BRAKE
+
+
+def test_robot_drives_on_after_the_clock_was_set_back(driving):
+    driving.t -= 100.0
+    start = len(driving.log)
+    driving.run(1.5)
+    speeds = np.array(driving.log)[start - 1 :, 1]
+    assert np.abs(np.diff(speeds)).max() <= LIMITS.emergency_braking_mps2 * DT_S + 1e-6
+    assert driving.gate.step(driving.t + 0.02)[1].level is SafetyLevel.DRIVE
+    assert speeds[-1] == pytest.approx(1.0, abs=0.05)
+
+
 def test_component_tells_state_at_ten_hertz_and_at_changes():
     component = GateComponent(GateConfig(), LIMITS)
     states = 0

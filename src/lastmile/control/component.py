@@ -35,7 +35,7 @@ class GateComponent:
         """Publish the command, and the state when it changed or is due."""
         command, safety = self._gate.step(stamp_s)
         published = [("cmd_vel", command)]
-        if self._changed(safety) or stamp_s - self._published_s >= self._period_s - 1e-6:
+        if self._changed(safety) or abs(stamp_s - self._published_s) >= self._period_s - 1e-6:
             published.append(("safety_state", safety))
             self._published_s = stamp_s
         self._safety = safety

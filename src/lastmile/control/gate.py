@@ -41,6 +41,8 @@ PLAN_TOPICS = {
     TrajectorySource.PLANNER: "plan",
     TrajectorySource.DOCKING: "docking/plan",
 }
+STEP_S = 0.02
+"""Time that a step counts for when its stamp lies before that of the last."""
 STEP_MAX_S = 0.1
 """A gate that itself was late does not make up for the lost time with one large change."""
 EARLY_MAX = 1000
@@ -89,8 +91,10 @@ class CommandGate:
         """Command for this moment, and why it is what it is."""
         if not np.isfinite(stamp_s):
             raise ValueError(f"stamp is {stamp_s!r}, it must be finite")
+        if stamp_s < self._now_s:
+            self._set_back(stamp_s)
         dt_s = float(np.clip(stamp_s - self._now_s, 0.0, STEP_MAX_S))
-        self._now_s = max(stamp_s, self._now_s)
+        self._now_s = stamp_s
         while self._early:
             self.inbox.put(*self._early.popleft(), self._now_s)
         decision = self._decide()
@@ -106,6 +110,18 @@ class CommandGate:
         self._last = twist
         command = Command(stamp_s, float(twist[0]), float(twist[1]))
         return command, SafetyState(stamp_s, _level(decision), decision.source, decision.causes)
+
+    def _set_back(self, stamp_s: float) -> None:
+        """
+        Go on when the clock of the steps was set back: nothing gets younger by it.
+
+        Plans are dropped, for they hold at times of the clock before; the robot brakes until its
+        inputs come with stamps of the new one. A step counts for the time that steps take.
+        """
+        by_s = self._now_s - stamp_s + STEP_S
+        self.inbox.set_back(by_s, tuple(PLAN_TOPICS.values()))
+        self._stood_since_s -= by_s
+        self._now_s = stamp_s - STEP_S
 
     def _decide(self) -> Decision:
         limits, now_s = self._config.timeouts, self._now_s

@@ -37,6 +37,7 @@ class Inbox:
         self._timeouts = timeouts
         self._values: dict[str, Any] = {}
         self._arrivals: dict[str, float] = {}
+        self._last_stamps_s: dict[str, float] = {}
         self.rejections: dict[str, int] = {}
         self.last_rejection = ""
 
@@ -54,7 +55,16 @@ class Inbox:
             return False
         self._values[topic] = value
         self._arrivals[topic] = now_s
+        self._last_stamps_s[topic] = value.stamp_s
         return True
+
+    def set_back(self, by_s: float, dropped: tuple[str, ...]) -> None:
+        """Keep ages when the clock is set back; stamps begin anew, and some topics are dropped."""
+        for topic in dropped:
+            self._values.pop(topic, None)
+            self._arrivals.pop(topic, None)
+        self._arrivals = {topic: s - by_s for topic, s in self._arrivals.items()}
+        self._last_stamps_s.clear()
 
     def value(self, topic: str) -> Any:
         """Give the newest value, None before the first."""
@@ -87,11 +97,9 @@ class Inbox:
                 f"stamp {stamp_s:.3f} s is {stamp_s - now_s:.3f} s ahead, "
                 f"limit {self._timeouts.stamp_ahead_s:.3f} s"
             )
-        last = self._values.get(topic)
-        if last is None or stamp_s > last.stamp_s:
-            return
-        if stamp_s < last.stamp_s or topic not in MAY_REPEAT:
-            raise Rejected(f"stamp {stamp_s:.3f} s is not after the last, {last.stamp_s:.3f} s")
+        last_s = self._last_stamps_s.get(topic, -np.inf)
+        if stamp_s < last_s or (stamp_s == last_s and topic not in MAY_REPEAT):
+            raise Rejected(f"stamp {stamp_s:.3f} s is not after the last, {last_s:.3f} s")
 
 
 def _finite(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
