@@ -19,6 +19,7 @@ from lastmile.planning.backing import BackingUp
 from lastmile.planning.candidates import Candidates
 from lastmile.planning.certificate import Certifier, Surroundings
 from lastmile.planning.config import PlannerConfig
+from lastmile.planning.creeping import Creeping
 from lastmile.planning.crossing import CrossingGuard
 from lastmile.planning.guide import Guide, find_guide
 from lastmile.planning.local_map import LocalMap, LocalMapper
@@ -92,6 +93,7 @@ class LocalPlanner:
         self._stopping = Stopping(robot.limits, step_s, self._certifier)
         self._turning = Turning(step_s, self._certifier)
         self._backing = BackingUp(robot.limits, step_s, self._certifier)
+        self._creeping = Creeping(step_s, self._certifier)
         self._arrival = Arrival(config.arrival, config.mpc.field_distance_m)
         self._best_m = -np.inf
         self._progress_s = np.nan
@@ -188,6 +190,11 @@ class LocalPlanner:
             if abs(start.twist[0]) < STANDING_MPS:
                 return self._turn(start, around, error, "turning to the route")
             limit = np.zeros_like(limit)
+        if self._creeping.going(start.stamp_s) and limit[0] >= HELD_MPS:
+            motion = self._creeping.find(start, around, self.guide)
+            if motion is not None:
+                self._candidates.forget()
+                return Plan(motion, True, "creeping out of a narrow place")
         if limit[0] < HELD_MPS and abs(start.twist[0]) < 2.0 * STANDING_MPS:
             # Told to stand here, the robot does not dance out of the way of those who pass.
             self._candidates.forget()
@@ -196,6 +203,8 @@ class LocalPlanner:
             plan = self._drive(start, around, limit, reason)
         if plan.motion.moves or reason.startswith("crossing"):
             return plan
+        if limit[0] >= HELD_MPS:
+            self._creeping.begin(self.stuck_s(start.stamp_s), start.stamp_s)
         return self._stuck(plan, start, around)
 
     # ------------------------------------------------------------------------- guide and speed
