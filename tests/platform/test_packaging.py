@@ -65,6 +65,31 @@ def test_setup_installs_marker_and_manifest_for_ros():
     assert "config/fastdds.xml" in printed
 
 
+def test_every_run_time_dependency_comes_from_rosdep_or_is_named_in_the_readme():
+    keys = {one.text.removeprefix("python3-") for one in MANIFEST.findall("exec_depend")}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (wheels,) = re.findall(r"^pip install --no-deps -c constraints.txt (.*)$", readme, re.MULTILINE)
+    provided = {normalised(name) for name in (*keys, *wheels.split())}
+    names = {
+        normalised(re.match(r"[\w.-]+", line).group()).replace("pyyaml", "yaml")
+        for line in PROJECT["dependencies"]
+    }
+    assert names - provided == set()
+
+
+def test_every_run_time_dependency_is_imported():
+    modules = {"opencv-python-headless": "cv2", "PyYAML": "yaml", "paho-mqtt": "paho"}
+    # mcap imports it where a recording is compressed so.
+    used_by_others = {"lz4"}
+    text = "\n".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "src" / "lastmile").rglob("*.py")
+    )
+    for line in PROJECT["dependencies"]:
+        name = re.match(r"[\w.-]+", line).group()
+        imported = rf"^\s*(import|from) {modules.get(name, name)}\b"
+        assert name in used_by_others or re.search(imported, text, re.MULTILINE), name
+
+
 def test_every_direct_dependency_is_pinned():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line.split("==") for line in lines if not line.startswith("#")]
