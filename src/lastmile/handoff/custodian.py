@@ -19,6 +19,7 @@ from lastmile.handoff.custody import Evidence, EvidenceTrack, Heard
 from lastmile.handoff.journal import Journal, JournalError
 from lastmile.handoff.ledger import LIVE, Handoff, Ledger, Status
 from lastmile.handoff.link import LinkWatch
+from lastmile.handoff.telling import state_message
 
 OfferJudge = Callable[[messages.Offer, str], tuple[str, str]]
 """From offer and giver to (place, "") when there is room, or ("", why not)."""
@@ -174,9 +175,9 @@ class Custodian:
                     stamp_s, handoff.peer, messages.Abort(handoff.id, self.abort[:300]), handoff.id
                 )
             if handoff.giving:
-                self._send(stamp_s, handoff.peer, self._state_message(handoff), handoff.id)
+                self._tell(stamp_s, handoff)
         for accepted in self.ledger.unacknowledged():
-            self._send(stamp_s, accepted.peer, self._state_message(accepted), accepted.id)
+            self._tell(stamp_s, accepted)
 
     def close(self) -> None:
         """Close journal and link."""
@@ -312,29 +313,13 @@ class Custodian:
         if self._write(stamp_s, records.ReceiverClosed(handoff.id, receipt)):
             self._file(receipt)
 
-    def _state_message(self, handoff: Handoff) -> messages.AnyMessage:
-        match handoff.status:
-            case Status.OFFERED:
-                return messages.Offer(
-                    handoff.id, handoff.request_id, handoff.order_id, handoff.parcel_id,
-                    handoff.epoch, self._signer.public_key,
-                )  # fmt: skip
-            case Status.RELEASED:
-                return messages.Released(handoff.id)
-            case Status.GIVER_CLOSED:
-                return messages.Closed(handoff.id, handoff.receipt.giver_signature)
-            case Status.GRANTED:
-                return messages.Grant(handoff.id, self._signer.public_key)
-            case Status.ACCEPTED | Status.RECEIVER_CLOSED:
-                return messages.Accept(handoff.id, handoff.body, handoff.receiver_signature)
-            case Status.VOIDED:
-                return messages.Void(handoff.id, handoff.reason)
-            case _:
-                raise ValueError(f"a handoff that is {handoff.status} has nothing to tell")
-
     def _answer(self, stamp_s: float, handoff: Handoff) -> None:
         """Tell the peer at once how the handoff stands in the journal."""
-        self._send(stamp_s, handoff.peer, self._state_message(handoff), handoff.id, now=True)
+        self._tell(stamp_s, handoff, now=True)
+
+    def _tell(self, stamp_s: float, handoff: Handoff, *, now: bool = False) -> None:
+        message = state_message(handoff, self._signer.public_key)
+        self._send(stamp_s, handoff.peer, message, handoff.id, now=now)
 
     def _send(
         self,
