@@ -15,6 +15,7 @@ import typer
 from rich.progress import Progress
 
 from lastmile.cli.fault_campaign import faults
+from lastmile.cli.latency_campaign import latencies
 from lastmile.errors import UserError
 from lastmile.evaluation.campaign import read_runs, sum_up
 from lastmile.evaluation.scorecard import show_figure, stamp, write_campaign
@@ -26,6 +27,7 @@ from lastmile.types import EdgeKind
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(faults)
+app.command()(latencies)
 RESULTS = Path("docs/scorecard/campaigns")
 
 

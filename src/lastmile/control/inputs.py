@@ -7,22 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.checks import (
+    Rejected,
+    check_finite,
+    check_localization,
+    check_obstacles,
+    check_odometry,
+)
 from lastmile.control.config import TimeoutConfig
 from lastmile.types import (
     BaseState,
     BayCommand,
     Command,
-    ObstacleArray,
-    OdometryEstimate,
-    PoseEstimate,
     Trajectory,
 )
 
 PLAN_STEPS_MAX = 1000
-
-
-class Rejected(ValueError):
-    """A value that breaks a rule of its topic; the message states value and rule."""
 
 
 class Inbox:
@@ -102,41 +102,16 @@ class Inbox:
             raise Rejected(f"stamp {stamp_s:.3f} s is not after the last, {last_s:.3f} s")
 
 
-def _finite(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    array = np.asarray(array)
-    if array.shape != shape:
-        raise Rejected(f"{name} has shape {array.shape}, it must be {shape}")
-    if not np.isfinite(array).all():
-        raise Rejected(f"{name} is {array.tolist()!r}, it must be finite")
-
-
 def _check_plan(plan: Trajectory) -> None:
     steps = len(plan.poses)
     if not 1 <= steps <= PLAN_STEPS_MAX:
         raise Rejected(f"plan has {steps} poses, it must have 1 to {PLAN_STEPS_MAX}")
-    _finite("poses", plan.poses, (steps, 3))
-    _finite("twists", plan.twists, (steps, 2))
+    check_finite("poses", plan.poses, (steps, 3))
+    check_finite("twists", plan.twists, (steps, 2))
     if not (np.isfinite(plan.dt_s) and 0.0 < plan.dt_s <= 1.0):
         raise Rejected(f"step of the plan is {plan.dt_s!r} s, it must be in (0, 1]")
     if np.abs(plan.twists[-1]).max() > 1e-6:
         raise Rejected(f"plan ends with twist {plan.twists[-1].tolist()!r}, it must end in a stop")
-
-
-def _check_odometry(value: OdometryEstimate) -> None:
-    _finite("pose", value.pose_odom_base, (3,))
-    _finite("twist", value.twist_base, (2,))
-
-
-def _check_localization(value: PoseEstimate) -> None:
-    _finite("pose", value.pose_map_base, (3,))
-
-
-def _check_obstacles(value: ObstacleArray) -> None:
-    positions = [o.position for o in value.obstacles]
-    if all(np.shape(p) == (2,) for p in positions) and np.isfinite(positions).all():
-        return
-    for obstacle in value.obstacles:
-        _finite(f"position of obstacle {obstacle.id}", obstacle.position, (2,))
 
 
 def _check_command(value: Command) -> None:
@@ -155,9 +130,9 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "plan": _check_plan,
     "docking/plan": _check_plan,
     "teleop/cmd_vel": _check_command,
-    "odometry": _check_odometry,
-    "localization/status": _check_localization,
-    "obstacles": _check_obstacles,
+    "odometry": check_odometry,
+    "localization/status": check_localization,
+    "obstacles": check_obstacles,
     "base/state": _accept,
     "bay/command": _accept,
 }

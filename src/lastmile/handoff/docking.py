@@ -7,6 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.checks import (
+    Rejected,
+    check_cost_map,
+    check_localization,
+    check_obstacles,
+    check_odometry,
+)
 from lastmile.geometry.se2 import advance, compose, invert, wrap_angle
 from lastmile.handoff.approach import roll_out
 from lastmile.handoff.config import DockingConfig
@@ -15,7 +22,6 @@ from lastmile.handoff.docking_task import DockingTask, Move
 from lastmile.handoff.port_estimate import PortFilter, see_port
 from lastmile.handoff.stamps import StampGuard
 from lastmile.maps.site import Locker
-from lastmile.planning.inputs import CHECKS, Rejected
 from lastmile.types import (
     Diagnostic,
     DiagnosticLevel,
@@ -39,6 +45,12 @@ AGE_MAX_S = {
     "obstacles": 0.5, "cost_map": 1.0, "bay/state": 0.5, "localization/status": 1.0,
     "base/state": 0.5,
 }  # fmt: skip
+CHECKS = {
+    "odometry": check_odometry,
+    "localization/status": check_localization,
+    "obstacles": check_obstacles,
+    "cost_map": check_cost_map,
+}
 
 
 def build(config: DockingConfig, context) -> DockingComponent:

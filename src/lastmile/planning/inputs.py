@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.checks import (
+    Rejected,
+    check_cost_map,
+    check_localization,
+    check_obstacles,
+    check_odometry,
+)
 from lastmile.planning.config import InputsConfig
 from lastmile.types import (
     BaseState,
-    LocalCostMap,
-    ObstacleArray,
-    OdometryEstimate,
-    PoseEstimate,
     Route,
     SignalStates,
 )
-
-
-class Rejected(ValueError):
-    """A value that breaks a rule of its topic; the message states value and rule."""
 
 
 class Inbox:
@@ -92,73 +91,15 @@ def check_route(route: Route) -> None:
             raise Rejected(f"span {span!r} must be finite")
 
 
-def _finite(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    array = np.asarray(array)
-    if array.shape != shape:
-        raise Rejected(f"{name} has shape {array.shape}, it must be {shape}")
-    if not np.isfinite(array).all():
-        raise Rejected(f"{name} is {array.tolist()!r}, it must be finite")
-
-
-def _all_good(value: ObstacleArray) -> bool:
-    """Tell at once, in the common case, that all obstacles are good."""
-    arrays = []
-    for o in value.obstacles:
-        steps = len(o.predicted_path)
-        if not (
-            np.shape(o.position) == np.shape(o.velocity) == (2,)
-            and np.shape(o.footprint)[1:] == (2,)
-            and (steps == 0 or np.shape(o.predicted_path)[1:] == (2,))
-            and np.shape(o.predicted_sigma) == (steps,)
-            and (steps == 0 or 0.0 < o.prediction_dt_s < np.inf)
-        ):
-            return False
-        arrays += [o.position, o.velocity, o.predicted_sigma]
-        arrays += [np.ravel(o.footprint), np.ravel(o.predicted_path)]
-    return not arrays or bool(np.isfinite(np.concatenate(arrays)).all())
-
-
-def _check_odometry(value: OdometryEstimate) -> None:
-    _finite("pose", value.pose_odom_base, (3,))
-    _finite("twist", value.twist_base, (2,))
-
-
-def _check_localization(value: PoseEstimate) -> None:
-    _finite("pose", value.pose_map_base, (3,))
-    _finite("correction", value.pose_map_odom, (3,))
-
-
-def _check_obstacles(value: ObstacleArray) -> None:
-    if _all_good(value):
-        return
-    for o in value.obstacles:
-        _finite(f"position of obstacle {o.id}", o.position, (2,))
-        _finite(f"velocity of obstacle {o.id}", o.velocity, (2,))
-        outline, path = np.asarray(o.footprint), np.asarray(o.predicted_path)
-        _finite(f"outline of obstacle {o.id}", outline, (len(outline), 2))
-        _finite(f"path of obstacle {o.id}", path, (len(path), 2))
-        _finite(f"sigma of obstacle {o.id}", o.predicted_sigma, (len(path),))
-        if len(path) and not (np.isfinite(o.prediction_dt_s) and o.prediction_dt_s > 0.0):
-            raise Rejected(f"prediction step of obstacle {o.id} is {o.prediction_dt_s!r} s")
-
-
-def _check_cost_map(value: LocalCostMap) -> None:
-    _finite("origin", value.origin, (2,))
-    if value.cells.ndim != 2 or min(value.cells.shape) < 8:
-        raise Rejected(f"cost map has shape {value.cells.shape}, it must be at least (8, 8)")
-    if not (np.isfinite(value.resolution_m) and 0.01 <= value.resolution_m <= 1.0):
-        raise Rejected(f"resolution is {value.resolution_m!r} m, it must be in [0.01, 1]")
-
-
 def _accept(value: BaseState | SignalStates) -> None:
     """Nothing but the stamp, which is checked for every topic."""
 
 
 CHECKS: dict[str, Callable[[Any], None]] = {
-    "odometry": _check_odometry,
-    "localization/status": _check_localization,
-    "obstacles": _check_obstacles,
-    "cost_map": _check_cost_map,
+    "odometry": check_odometry,
+    "localization/status": check_localization,
+    "obstacles": check_obstacles,
+    "cost_map": check_cost_map,
     "signals": _accept,
     "base/state": _accept,
 }

@@ -1,0 +1,74 @@
+"""Rules that the values of topics keep, for every part that takes them at its door."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lastmile.types import LocalCostMap, ObstacleArray, OdometryEstimate, PoseEstimate
+
+
+class Rejected(ValueError):
+    """A value that breaks a rule of its topic; the message states value and rule."""
+
+
+def check_finite(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise `Rejected` unless an array has a shape and finite values."""
+    array = np.asarray(array)
+    if array.shape != shape:
+        raise Rejected(f"{name} has shape {array.shape}, it must be {shape}")
+    if not np.isfinite(array).all():
+        raise Rejected(f"{name} is {array.tolist()!r}, it must be finite")
+
+
+def check_odometry(value: OdometryEstimate) -> None:
+    """Raise `Rejected` for a pose or twist that is not finite."""
+    check_finite("pose", value.pose_odom_base, (3,))
+    check_finite("twist", value.twist_base, (2,))
+
+
+def check_localization(value: PoseEstimate) -> None:
+    """Raise `Rejected` for a pose or correction that is not finite."""
+    check_finite("pose", value.pose_map_base, (3,))
+    check_finite("correction", value.pose_map_odom, (3,))
+
+
+def check_obstacles(value: ObstacleArray) -> None:
+    """Raise `Rejected` for an obstacle with numbers missing or not finite."""
+    if _all_good(value):
+        return
+    for o in value.obstacles:
+        check_finite(f"position of obstacle {o.id}", o.position, (2,))
+        check_finite(f"velocity of obstacle {o.id}", o.velocity, (2,))
+        outline, path = np.asarray(o.footprint), np.asarray(o.predicted_path)
+        check_finite(f"outline of obstacle {o.id}", outline, (len(outline), 2))
+        check_finite(f"path of obstacle {o.id}", path, (len(path), 2))
+        check_finite(f"sigma of obstacle {o.id}", o.predicted_sigma, (len(path),))
+        if len(path) and not (np.isfinite(o.prediction_dt_s) and o.prediction_dt_s > 0.0):
+            raise Rejected(f"prediction step of obstacle {o.id} is {o.prediction_dt_s!r} s")
+
+
+def check_cost_map(value: LocalCostMap) -> None:
+    """Raise `Rejected` for a cost map without cells, place or scale."""
+    check_finite("origin", value.origin, (2,))
+    if value.cells.ndim != 2 or min(value.cells.shape) < 8:
+        raise Rejected(f"cost map has shape {value.cells.shape}, it must be at least (8, 8)")
+    if not (np.isfinite(value.resolution_m) and 0.01 <= value.resolution_m <= 1.0):
+        raise Rejected(f"resolution is {value.resolution_m!r} m, it must be in [0.01, 1]")
+
+
+def _all_good(value: ObstacleArray) -> bool:
+    """Tell at once, in the common case, that all obstacles are good."""
+    arrays = []
+    for o in value.obstacles:
+        steps = len(o.predicted_path)
+        if not (
+            np.shape(o.position) == np.shape(o.velocity) == (2,)
+            and np.shape(o.footprint)[1:] == (2,)
+            and (steps == 0 or np.shape(o.predicted_path)[1:] == (2,))
+            and np.shape(o.predicted_sigma) == (steps,)
+            and (steps == 0 or 0.0 < o.prediction_dt_s < np.inf)
+        ):
+            return False
+        arrays += [o.position, o.velocity, o.predicted_sigma]
+        arrays += [np.ravel(o.footprint), np.ravel(o.predicted_path)]
+    return not arrays or bool(np.isfinite(np.concatenate(arrays)).all())
