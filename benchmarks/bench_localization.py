@@ -19,7 +19,7 @@ from tests.localization.street import ROBOT, Drive, example_street
 
 from lastmile.localization.component import build
 from lastmile.localization.config import LocalizationConfig
-from lastmile.localization.scan import extract_surfaces
+from lastmile.localization.scan import extract_surfaces, sweep_of
 from lastmile.localization.scan_matching import ScanMatcher
 from lastmile.maps.likelihood import distance_field
 
@@ -47,7 +47,7 @@ def time_stages(config):
     site, street = example_street(1, 0.4)
     rng = np.random.default_rng(0)
     cloud = street.cloud(POSE, 0.0, rng)
-    lidar, still = ROBOT.mounts["lidar_link"], np.zeros(2)
+    lidar, still = ROBOT.mounts["lidar_link"], sweep_of(cloud, lambda stamp_s: np.zeros(3))
     show(
         "scan: surfaces of 32 x 1024",
         times_of(lambda: extract_surfaces(cloud, lidar, still, config.scan), 100),

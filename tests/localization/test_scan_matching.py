@@ -5,7 +5,7 @@ from tests.localization.street import ROBOT, Street, example_street, pose_error
 from lastmile.geometry.se2 import advance, invert, transform
 from lastmile.localization.config import MatcherConfig, ScanConfig, StartConfig
 from lastmile.localization.global_start import GlobalSearch
-from lastmile.localization.scan import PlanarScan, extract_surfaces
+from lastmile.localization.scan import PlanarScan, extract_surfaces, sweep_of
 from lastmile.localization.scan_matching import ScanMatcher, observed_directions
 from lastmile.maps.likelihood import distance_field
 from lastmile.maps.site import OccupancyMap
@@ -21,7 +21,8 @@ def matcher_of(occupancy: OccupancyMap) -> ScanMatcher:
 
 def scan_at(street: Street, pose: np.ndarray, twist=(0.0, 0.0), seed=0) -> PlanarScan:
     cloud = street.cloud(pose, 5.0, np.random.default_rng(seed), twist)
-    return extract_surfaces(cloud, LIDAR, np.array(twist), ScanConfig())
+    sweep = sweep_of(cloud, lambda stamp_s: advance(np.zeros(3), np.array(twist), stamp_s - 5.0))
+    return extract_surfaces(cloud, LIDAR, sweep, ScanConfig())
 
 
 def corridor() -> OccupancyMap:

@@ -26,7 +26,7 @@ from lastmile.localization.filter import (
 from lastmile.localization.global_start import SAME_HEADING_RAD, SAME_PLACE_M, GlobalSearch
 from lastmile.localization.history import History
 from lastmile.localization.integrity import Assessment, IntegrityMonitor, Protection
-from lastmile.localization.scan import PlanarScan, extract_surfaces
+from lastmile.localization.scan import PlanarScan, extract_surfaces, sweep_of
 from lastmile.localization.scan_matching import (
     Match,
     ObservedDirections,
@@ -147,8 +147,9 @@ class Localizer:
         motion = self.reckoning.at(cloud.stamp_s)
         if motion is None or not self._is_due(cloud.stamp_s):
             return
-        pose_odom_base, twist = motion
-        scan = extract_surfaces(cloud, self._mounts.T_base_lidar, twist, self._config.scan)
+        pose_odom_base, _ = motion
+        sweep = sweep_of(cloud, lambda stamp_s: self.reckoning.at(stamp_s)[0])
+        scan = extract_surfaces(cloud, self._mounts.T_base_lidar, sweep, self._config.scan)
         self._matched_s = cloud.stamp_s
         self.last_scan = scan
         if self._history is not None:

@@ -23,7 +23,7 @@ from lastmile.localization.anchors import pose_from_markers
 from lastmile.localization.config import LocalizationConfig, MappingConfig
 from lastmile.localization.pose_graph import PoseGraph
 from lastmile.localization.ray_map import map_from_scans
-from lastmile.localization.scan import PlanarScan, extract_surfaces
+from lastmile.localization.scan import PlanarScan, extract_surfaces, sweep_of
 from lastmile.localization.scan_matching import Match, ScanMatcher
 from lastmile.maps.likelihood import distance_field
 from lastmile.maps.site import OccupancyMap, Site
@@ -192,7 +192,8 @@ class LidarMapper:
         if self.keyframes and not self._is_far(odometry.pose_odom_base):
             return
         lidar = self._mounts["lidar_link"]
-        scan = extract_surfaces(cloud, lidar, odometry.twist_base, self._scan)
+        sweep = sweep_of(cloud, lambda stamp_s: self._pose_at(stamp_s, odometry))
+        scan = extract_surfaces(cloud, lidar, sweep, self._scan)
         if len(scan.points_base) < self._matching.min_points:
             return
         level_m = max(status.protection_along_m, status.protection_lateral_m)
@@ -233,6 +234,14 @@ class LidarMapper:
             return None
         pose = advance(nearest.pose_odom_base, nearest.twist_base, lag_s)
         return replace(nearest, stamp_s=stamp_s, pose_odom_base=pose)
+
+    def _pose_at(self, stamp_s: float, otherwise: OdometryEstimate) -> np.ndarray:
+        """Pose in odom at a stamp within a turn, by an odometry of its begin where none is near."""
+        odometry = self._odometry_at(stamp_s)
+        if odometry is not None:
+            return odometry.pose_odom_base
+        lag_s = stamp_s - otherwise.stamp_s
+        return advance(otherwise.pose_odom_base, otherwise.twist_base, lag_s)
 
     def _newest_keyframe(self, odometry: OdometryEstimate) -> tuple[int, np.ndarray]:
         """Index of the newest keyframe, and its pose in the base of an odometry."""

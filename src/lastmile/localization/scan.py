@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from lastmile.geometry.se2 import between
 from lastmile.localization.config import ScanConfig
 from lastmile.types import PointGrid
+
+KNOTS = 6
+"""Poses by which the motion during a turn is followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,29 @@ class PlanarScan:
     surface_length_m: float
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Where base was during a turn: `poses_stamp_base` (k, 3) in base at the cloud's stamp."""
+
+    offsets_s: np.ndarray
+    poses_stamp_base: np.ndarray
+
+
+def sweep_of(cloud: PointGrid, pose_at: Callable[[float], np.ndarray]) -> Sweep:
+    """
+    Follow base through a turn, by its pose (3,) in odom at any stamp.
+
+    The yaw rate changes within a turn: with that at its begin alone, a robot that starts to turn
+    sees walls 20 m away shifted by some tenths of a metre.
+    """
+    offsets_s = np.linspace(cloud.offset_s.min(), cloud.offset_s.max(), KNOTS).astype(float)
+    first = pose_at(cloud.stamp_s)
+    poses = [between(first, pose_at(cloud.stamp_s + offset_s)) for offset_s in offsets_s]
+    return Sweep(offsets_s, np.array(poses))
+
+
 def extract_surfaces(
-    cloud: PointGrid, T_base_lidar: np.ndarray, twist_base: np.ndarray, config: ScanConfig
+    cloud: PointGrid, T_base_lidar: np.ndarray, sweep: Sweep, config: ScanConfig
 ) -> PlanarScan:
     """
     Take the farthest upright surface of each lidar column, in `base` at the cloud's stamp.
@@ -40,8 +66,8 @@ def extract_surfaces(
         Organised cloud in the lidar's frame.
     T_base_lidar : ndarray, shape (4, 4)
         Mount of the lidar.
-    twist_base : ndarray, shape (2,)
-        Body twist during the turn, which moves each column to the cloud's stamp.
+    sweep : Sweep
+        Motion during the turn, by which each column is moved to the cloud's stamp.
     config : ScanConfig
         Choice of returns.
 
@@ -55,7 +81,7 @@ def extract_surfaces(
         cloud.points[:, :: config.column_step], T_base_lidar, config
     )
     offsets_s = cloud.offset_s[:: config.column_step][columns].astype(float)
-    points = _move_to_stamp(points, offsets_s, twist_base)
+    points = _move_to_stamp(points, offsets_s, sweep)
     return _thin(float(cloud.stamp_s), points, config)
 
 
@@ -93,15 +119,13 @@ def _upright(reach: np.ndarray, config: ScanConfig) -> tuple[np.ndarray, np.ndar
     return surface, surface.sum(axis=0) >= config.upright_returns
 
 
-def _move_to_stamp(points: np.ndarray, offsets_s: np.ndarray, twist_base: np.ndarray) -> np.ndarray:
+def _move_to_stamp(points: np.ndarray, offsets_s: np.ndarray, sweep: Sweep) -> np.ndarray:
     """Undo the motion during the turn: each point into base at the cloud's stamp."""
-    speed, yaw_rate = float(twist_base[0]), float(twist_base[1])
-    angle = yaw_rate * offsets_s
-    chord = speed * offsets_s * np.sinc(0.5 * angle / np.pi)
-    c, s = np.cos(angle), np.sin(angle)
-    x = c * points[:, 0] - s * points[:, 1] + chord * np.cos(0.5 * angle)
-    y = s * points[:, 0] + c * points[:, 1] + chord * np.sin(0.5 * angle)
-    return np.stack([x, y], axis=-1)
+    x, y, yaw = (np.interp(offsets_s, sweep.offsets_s, axis) for axis in sweep.poses_stamp_base.T)
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.stack(
+        [x + c * points[:, 0] - s * points[:, 1], y + s * points[:, 0] + c * points[:, 1]], axis=-1
+    )
 
 
 def _thin(stamp_s: float, points: np.ndarray, config: ScanConfig) -> PlanarScan:
