@@ -21,6 +21,7 @@ SILENT = {"teleop/cmd_vel", "initialpose"}
 END_S = 5.0
 
 
+@pytest.mark.delivery
 def test_parcel_comes_to_its_locker_and_the_run_is_told_in_full(demo):
     run = demo("--scenario", "quiet", "--rate", "4")
     assert run.process.wait(800.0) == 0, run.said()
