@@ -362,6 +362,8 @@ def _assemble(stretches: list[_Stretch], goal_yaw: float) -> Route:
     if not spans:  # Start and goal are the same place.
         points.append(points[0])
         spans.append(stretches[0].span)
+    # A goal that lies within the last millimetre was left out above; the route ends on it.
+    points[-1] = stretches[-1].points[-1]
     points, spans = _rounded(np.array(points), spans)
     arcs = arc_lengths(points)
     dense = sample(points, _subdivided(arcs, SPACING_M))
