@@ -187,7 +187,7 @@ class CrossingConfig:
         1.5, "Without signal: no vehicle for this long before going.", unit="s", low=0.0, high=20.0
     )
     sight_m: float = param(
-        90.0,
+        80.0,
         "Without signal: vehicles are trusted to be seen from this far.",
         unit="m",
         low=5.0,
