@@ -120,6 +120,7 @@ def test_robot_waits_where_traffic_would_come_from_farther_than_it_sees(road_spe
     assert not verdict.go
     assert verdict.reason.startswith("crossing x: traffic of")
     assert "the robot sees 80 m" in verdict.reason
+    assert verdict.barred
     assert kerb.guard.waited_s(kerb.t) > 9.0
 
 
@@ -130,6 +131,22 @@ def test_robot_waits_where_traffic_would_come_from_farther_than_it_sees(road_spe
 def test_cars_count_by_when_they_could_arrive(y_m, speed_mps, goes):
     kerb = Kerb(span(signalled=False))
     assert kerb.ask(obstacles=(car(y_m, speed_mps),), times=30).go is goes
+
+
+def test_road_of_two_lanes_at_30_kmh_is_crossed_from_a_stand():
+    way = RouteSpan(6.0, 13.5, EdgeKind.CROSSING, 3.0, 1.4, "x", False, 2, 30.0 / 3.6)
+    assert Kerb(way).ask(times=30).go
+
+
+def test_signal_and_traffic_that_are_waited_for_do_not_bar_the_way():
+    assert not Kerb().ask(signals=feed(SignalPhase.RED)).barred
+    assert not Kerb(span(signalled=False)).ask(obstacles=(car(-60.0, 8.0),)).barred
+
+
+def test_slow_way_over_the_road_takes_longer():
+    guard = CrossingGuard(CrossingConfig())
+    slow = RouteSpan(START_M, END_M, EdgeKind.CROSSING, 3.0, 0.8, "x", False, 2, 8.0)
+    assert guard.crossing_time_s(slow, 5.0, 0.0) > guard.crossing_time_s(span(), 5.0, 0.0) + 2.0
 
 
 def test_countdown_of_a_green_runs_on_while_the_feed_is_silent():

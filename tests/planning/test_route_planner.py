@@ -139,6 +139,10 @@ def test_costs_prefer_signals_good_ground_and_no_climb():
     plain = next(e for e in SITE.edges if e.kind is EdgeKind.SIDEWALK)
     assert edge_cost(edge, 10.0) < edge_cost(replace(edge, signalled=False), 10.0)
     assert edge_cost(edge, 10.0) < edge_cost(replace(edge, kerb="raised"), 10.0)
+    quiet = replace(edge, signalled=False, road_speed_mps=30.0 / 3.6)
+    for road_mps in (40.0 / 3.6, 0.0):
+        busy = replace(quiet, road_speed_mps=road_mps)
+        assert edge_cost(busy, 10.0) > edge_cost(quiet, 10.0) + 100.0
     for worse in ({"surface": "sett"}, {"width_m": 1.2}, {"covered": True}, {"incline": 0.06}):
         assert edge_cost(plain, 10.0) < edge_cost(replace(plain, **worse), 10.0)
     assert edge_cost(replace(plain, incline=-0.06), 10.0) == edge_cost(plain, 10.0)

@@ -167,7 +167,8 @@ class PlannerComponent:
     def _judge(self, plan: Plan, stamp_s: float) -> tuple[PlannerState, str]:
         if plan.arrived:
             return PlannerState.ARRIVED, plan.reason
-        if self._planner.stuck_s(stamp_s) > self._config.arrival.blocked_s:
+        stuck = self._planner.stuck_s(stamp_s) > self._config.arrival.blocked_s
+        if stuck or (self._planner.barred and not plan.motion.moves):
             return PlannerState.BLOCKED, plan.reason
         if not plan.motion.moves:
             return PlannerState.WAITING, plan.reason

@@ -200,7 +200,8 @@ class CrossingConfig:
         low=1.0,
         high=50.0,
     )
-    speed_mps: float = param(1.2, "Counted on while crossing.", unit="m/s", low=0.2, high=2.0)
+    speed_mps: float = param(1.4, "Counted on while crossing.", unit="m/s", low=0.2, high=2.0)
+    drive_mps: float = param(1.6, "Speed limit on crossings.", unit="m/s", low=0.2, high=2.0)
     fast_mps: float = param(
         2.2, "Tracks faster than this count as vehicles.", unit="m/s", low=0.5, high=10.0
     )

@@ -4,8 +4,8 @@ Whether to cross a road: decided at the kerb, and kept once the robot is on its 
 With a signal the robot goes on green that lasts long enough, and waits while the feed does not
 tell. Without one it goes when no vehicle reaches the crossing before it is over, for some time on
 end, and only over roads where it would see such a vehicle: what comes at the road's speed limit
-must be within the distance to which perception is trusted. That nothing hides the road is taken
-for granted.
+must be within the distance to which perception is trusted; a road that is too fast or too wide for
+that is barred. That nothing hides the road is taken for granted.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ BRAKING_MPS2 = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether to go, and what the robot waits for."""
+    """Whether to go, what the robot waits for, and whether no waiting will help."""
 
     go: bool
     reason: str
+    barred: bool = False
 
 
 class CrossingGuard:
@@ -114,9 +115,10 @@ class CrossingGuard:
     def crossing_time_s(self, span: RouteSpan, progress_m: float, speed_mps: float) -> float:
         """Time until the robot's rear has left the road."""
         length_m = span.end_m - progress_m + 0.5
+        counted_mps = min(self._config.speed_mps, span.speed_mps)
         # Half of the speed is lost while the robot speeds up with 1 m/s2.
-        lost_s = max(self._config.speed_mps - speed_mps, 0.0) ** 2 / (2.0 * self._config.speed_mps)
-        return length_m / self._config.speed_mps + lost_s
+        lost_s = max(counted_mps - speed_mps, 0.0) ** 2 / (2.0 * counted_mps)
+        return length_m / counted_mps + lost_s
 
     def _by_signal(
         self, span: RouteSpan, signals: SignalStates | None, time_s: float, stamp_s: float
@@ -148,13 +150,14 @@ class CrossingGuard:
         config, name = self._config, f"crossing {span.crossing_id}"
         road_mps = span.road_speed_mps if span.road_speed_mps > 0.0 else config.road_speed_mps
         within_s = time_s + config.margin_s
-        blind = road_mps * within_s > config.sight_m
-        bars = self._threat(line, obstacles, within_s, age_s, road_mps)
-        if blind:
+        if road_mps * within_s > config.sight_m:
+            self._quiet_since_s = np.inf
             bars = (
                 f"traffic of {road_mps:.1f} m/s must be seen {road_mps * within_s:.0f} m away, "
                 f"the robot sees {config.sight_m:.0f} m"
             )
+            return Verdict(False, f"{name}: {bars}", barred=True)
+        bars = self._threat(line, obstacles, within_s, age_s, road_mps)
         if bars:
             self._quiet_since_s = np.inf
             return Verdict(False, f"{name}: {bars}")

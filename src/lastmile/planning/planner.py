@@ -67,6 +67,8 @@ class LocalPlanner:
         self.reference = RouteReference(route)
         self.guide: Guide | None = None
         self.choice = ""
+        self.barred = False
+        """The robot waits at a crossing that it will never be able to look over."""
         self._config = config
         self._limits = robot.limits
         low, high = robot.footprint.min(axis=0), robot.footprint.max(axis=0)
@@ -229,7 +231,9 @@ class LocalPlanner:
     def _speed_limits(self, scene: Scene, start: Start, around: Surroundings):
         """Speed limit at each point of the guide, and the reason where it is a stop."""
         guide, config, limits = self.guide, self._config.speed, self._limits
-        limit = self.reference.speed_limits(guide.route_arcs_m, limits.speed_mps)
+        limit = self.reference.speed_limits(
+            guide.route_arcs_m, limits.speed_mps, self._config.crossing.drive_mps
+        )
         limit = np.minimum(limit, speeds.limit_by_bends(config, guide, limits.yaw_rate_max))
         room = speeds.limit_by_room(config, guide, around.local_map, self._half_width_m)
         limit = np.minimum(limit, room)
@@ -255,6 +259,7 @@ class LocalPlanner:
 
     def _stop_at_crossing(self, scene: Scene, start: Start, limit: np.ndarray, reason: str):
         span = self.reference.crossing_ahead(8.0)
+        self.barred = False
         if span is None:
             return limit, reason
         pose_odom_map = invert(self._latch.pose_map_odom)
@@ -269,6 +274,7 @@ class LocalPlanner:
             scene.stamp_s - scene.obstacles.stamp_s,
             start.stamp_s,
         )
+        self.barred = verdict.barred
         if verdict.go:
             return limit, reason
         beyond = self.guide.route_arcs_m >= self._guard.stop_m(span)

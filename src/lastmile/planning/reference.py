@@ -132,12 +132,16 @@ class RouteReference:
         points = transform(pose_odom_map, self.points_map[near])
         return Stretch(self.arcs_m[near], points)
 
-    def speed_limits(self, arcs_m: np.ndarray, default_mps: float) -> np.ndarray:
-        """Speed limit of the map at arc lengths."""
+    def speed_limits(
+        self, arcs_m: np.ndarray, default_mps: float, crossing_mps: float
+    ) -> np.ndarray:
+        """Speed limit at arc lengths: the map's, but brisk over roads where the map lets it."""
         speeds = np.full(len(arcs_m), default_mps)
         for span in self.route.spans:
             inside = (arcs_m >= span.start_m) & (arcs_m <= span.end_m)
-            speeds[inside] = np.minimum(speeds[inside], max(span.speed_mps, 0.2))
+            brisk = span.kind is EdgeKind.CROSSING and span.speed_mps >= default_mps
+            limit_mps = crossing_mps if brisk else min(default_mps, max(span.speed_mps, 0.2))
+            speeds[inside] = limit_mps
         return speeds
 
     def half_widths(self, arcs_m: np.ndarray) -> np.ndarray:

@@ -39,6 +39,9 @@ _COVERED_FACTOR = 1.5
 _UPHILL_FACTOR = 10.0
 _SIGNALLED_COST_M = 25.0
 _UNSIGNALLED_COST_M, _LANE_COST_M = 15.0, 15.0
+_FAST_ROAD_MPS, _FAST_ROAD_COST_M = 8.5, 400.0
+"""What comes faster, or at a speed that the map does not tell, is hardly seen far enough to cross
+without a signal."""
 _RAISED_KERB_COST_M = 50.0
 _NEVER = np.inf
 
@@ -311,12 +314,15 @@ def edge_cost(edge: RouteEdge, length_m: float) -> float:
         factor *= _COVERED_FACTOR
     cost = length_m * (factor + _UPHILL_FACTOR * max(edge.incline, 0.0))
     if edge.kind is EdgeKind.CROSSING:
-        cost += _SIGNALLED_COST_M if edge.signalled else (
-            _UNSIGNALLED_COST_M + _LANE_COST_M * edge.lanes
-        )  # fmt: skip
+        cost += _SIGNALLED_COST_M if edge.signalled else _unsignalled_cost(edge)
     if edge.kerb == "raised":
         cost += _RAISED_KERB_COST_M
     return cost
+
+
+def _unsignalled_cost(edge: RouteEdge) -> float:
+    fast = not 0.0 < edge.road_speed_mps <= _FAST_ROAD_MPS
+    return _UNSIGNALLED_COST_M + _LANE_COST_M * edge.lanes + (_FAST_ROAD_COST_M if fast else 0.0)
 
 
 def _standing(site: Site) -> list[shapely.Geometry]:
