@@ -5,8 +5,9 @@ import time
 
 import numpy as np
 
+from lastmile.geometry.clearance_field import ClearanceField
 from lastmile.planning.config import MpcConfig
-from lastmile.planning.mpc import ClearanceField, Mpc, MpcProblem
+from lastmile.planning.mpc import Mpc, MpcProblem
 
 RUNS = 300
 DEADLINE_S = 0.005

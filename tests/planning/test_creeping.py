@@ -1,13 +1,13 @@
 """Slow arcs lead out of narrow places and only where they are free."""
 
 import numpy as np
-from tests.planning.test_motion_plan import TIMES_S, certifier, make_map, standing_disc
+from tests.vehicle.test_motion_plan import TIMES_S, certifier, make_map, standing_disc
 
 from lastmile.geometry import polyline
-from lastmile.planning.certificate import Surroundings
 from lastmile.planning.creeping import Creeping
 from lastmile.planning.guide import Guide
 from lastmile.planning.stopping import Start
+from lastmile.vehicle.certificate import Surroundings
 
 START = Start(0.0, np.zeros(3), np.zeros(2))
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lastmile.geometry.clearance_field import ClearanceField
 from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
-from lastmile.planning.mpc import ClearanceField, Mpc, MpcProblem, shift_inputs
+from lastmile.planning.mpc import Mpc, MpcProblem, shift_inputs
 from lastmile.vehicle.motion import Ackermann, DifferentialDrive
 
 _spec = importlib.util.spec_from_file_location("mpc_twin", Path(__file__).parent / "mpc_twin.py")

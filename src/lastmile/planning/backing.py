@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lastmile.planning.certificate import Certifier, Surroundings
-from lastmile.planning.motion_plan import Motion, reverse_straight
 from lastmile.planning.stopping import Start
+from lastmile.vehicle.certificate import Certifier, Surroundings
 from lastmile.vehicle.description import MotionLimits
+from lastmile.vehicle.motion_plan import Motion, reverse_straight
 
 BACK_UP_M = 0.6
 BACK_UP_AFTER_S = 3.0

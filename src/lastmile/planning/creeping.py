@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from lastmile.geometry import polyline
-from lastmile.planning.certificate import Certifier, Surroundings
 from lastmile.planning.guide import Guide
-from lastmile.planning.motion_plan import Motion, integrate
 from lastmile.planning.stopping import Start
+from lastmile.vehicle.certificate import Certifier, Surroundings
+from lastmile.vehicle.motion_plan import Motion, integrate
 
 AFTER_S = 1.5
 LASTS_S = 2.0

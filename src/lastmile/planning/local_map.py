@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lastmile.geometry.clearance_field import ClearanceField, clearance_field, close_gaps
 from lastmile.planning.config import LocalMapConfig
-from lastmile.planning.mpc import ClearanceField
 from lastmile.types import Cell, LocalCostMap, Obstacle
 
-FAR_M = 5.0
 BORDER_M = 4.0
 """Obstacles whose middle is so far outside do not reach in."""
 
@@ -70,10 +69,11 @@ class LocalMapper:
         unknown = (cells == Cell.UNKNOWN).astype(np.uint8)
         blocked = ((cells != Cell.UNKNOWN) & (cells != Cell.FREE)).astype(np.uint8)
         self._draw_obstacles(blocked, obstacles)
-        unknown = self._close_gaps(unknown)
+        unknown = close_gaps(unknown, self._config.unknown_gap_m, self._resolution_m)
         unknown[blocked > 0] = 0
-        clearance = self._field(blocked)
-        known = self._field(np.maximum(blocked, unknown))
+        clearance = clearance_field(blocked, self._origin, self._resolution_m)
+        taken = np.maximum(blocked, unknown)
+        known = clearance_field(taken, self._origin, self._resolution_m)
         return LocalMap(cost_map.stamp_s, clearance, known, unknown > 0)
 
     def _remember(self, cost_map: LocalCostMap, pose: np.ndarray) -> None:
@@ -140,22 +140,6 @@ class LocalMapper:
         c, s = np.cos(pose[2]), np.sin(pose[2])
         points = _grown(self._footprint, margin_m)
         return points @ np.array([[c, s], [-s, c]]) + pose[:2]
-
-    def _close_gaps(self, unknown: np.ndarray) -> np.ndarray:
-        width = int(self._config.unknown_gap_m / self._resolution_m + 1e-6)
-        if width < 1:
-            return unknown
-        kernel = np.ones((width + 1, width + 1), np.uint8)
-        return cv2.morphologyEx(unknown, cv2.MORPH_OPEN, kernel)
-
-    def _field(self, taken: np.ndarray) -> ClearanceField:
-        """Signed distance to the edge of the nearest taken cell, bounded."""
-        res = self._resolution_m
-        outside = cv2.distanceTransform(1 - taken, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        inside = cv2.distanceTransform(taken, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        signed = np.where(taken > 0, 0.5 - inside, outside - 0.5) * res
-        signed = np.clip(signed, -FAR_M, FAR_M).astype(np.float32)
-        return ClearanceField(signed, self._origin, res)
 
 
 def is_moving(obstacle: Obstacle, moving_mps: float) -> bool:

@@ -11,36 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lastmile.geometry.clearance_field import ClearanceField
 from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
 
 NO_FIELD = np.zeros((2, 2), np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class ClearanceField:
-    """
-    Signed distance [m] to the blocked cells, float32 (rows, columns), negative inside of them.
-
-    Values belong to the middles of the cells; `origin` is the outer corner of cell (0, 0).
-    """
-
-    distance_m: np.ndarray
-    origin: np.ndarray
-    resolution_m: float
-
-    def sample(self, points: np.ndarray, outside_m: float = -1.0) -> np.ndarray:
-        """Bilinear distance at points (..., 2); `outside_m` where the field does not reach."""
-        rows, columns = self.distance_m.shape
-        f = (np.asarray(points, float) - self.origin) / self.resolution_m - 0.5
-        inside = (f >= 0.0).all(-1) & (f[..., 0] < columns - 1) & (f[..., 1] < rows - 1)
-        j = np.where(inside, f[..., 0], 0.0).astype(int)
-        i = np.where(inside, f[..., 1], 0.0).astype(int)
-        a, b = np.where(inside, f[..., 0], 0.0) - j, np.where(inside, f[..., 1], 0.0) - i
-        d = self.distance_m
-        low = (1 - a) * d[i, j] + a * d[i, j + 1]
-        high = (1 - a) * d[i + 1, j] + a * d[i + 1, j + 1]
-        return np.where(inside, (1 - b) * low + b * high, outside_m)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,20 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from lastmile.geometry import polyline
+from lastmile.geometry.predicted_discs import Disc, predict_discs
 from lastmile.geometry.se2 import advance, compose, invert, transform, wrap_angle
 from lastmile.planning import speed as speeds
 from lastmile.planning.arrival import Arrival
 from lastmile.planning.backing import BackingUp
 from lastmile.planning.candidates import Candidates
-from lastmile.planning.certificate import Certifier, Surroundings
 from lastmile.planning.config import PlannerConfig
 from lastmile.planning.creeping import Creeping
 from lastmile.planning.crossing import CrossingGuard
 from lastmile.planning.guide import Guide, find_guide
 from lastmile.planning.local_map import LocalMap, LocalMapper
-from lastmile.planning.motion_plan import Motion, drive_then_brake, stand
 from lastmile.planning.mpc import Mpc, MpcProblem
-from lastmile.planning.obstacles import Disc, predict_discs
 from lastmile.planning.reference import Latch, RouteReference
 from lastmile.planning.stopping import STANDING_MPS, Plan, Start, Stopping
 from lastmile.planning.turning import Turning
@@ -39,7 +37,9 @@ from lastmile.types import (
     Route,
     SignalStates,
 )
+from lastmile.vehicle.certificate import Certifier, Surroundings, cover_by_discs
 from lastmile.vehicle.description import RobotDescription
+from lastmile.vehicle.motion_plan import Motion, drive_then_brake, stand
 
 PREDICTION_S = 6.0
 NEAR_M = 8.0
@@ -72,11 +72,8 @@ class LocalPlanner:
         self._config = config
         self._limits = robot.limits
         low, high = robot.footprint.min(axis=0), robot.footprint.max(axis=0)
-        quarter = 0.25 * (high[0] - low[0])
-        middle = 0.5 * (high[0] + low[0])
         self._half_width_m = 0.5 * float(high[1] - low[1])
-        self._robot_discs_m = (float(middle - quarter), float(middle + quarter))
-        self._robot_radius_m = float(np.hypot(quarter, self._half_width_m))
+        self._robot_discs_m, self._robot_radius_m = cover_by_discs(robot.footprint)
         people = config.people
         self._mapper = LocalMapper(config.local_map, robot.footprint)
         self._certifier = Certifier(

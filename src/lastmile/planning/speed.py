@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from lastmile.geometry.predicted_discs import Disc
 from lastmile.planning.config import SpeedConfig
 from lastmile.planning.guide import Guide
 from lastmile.planning.local_map import LocalMap
-from lastmile.planning.obstacles import Disc
 from lastmile.types import ObstacleKind
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lastmile.planning.certificate import Certifier, Surroundings
-from lastmile.planning.motion_plan import Motion, drive_then_brake, stand
+from lastmile.vehicle.certificate import Certifier, Surroundings
 from lastmile.vehicle.description import MotionLimits
+from lastmile.vehicle.motion_plan import Motion, drive_then_brake, stand
 
 STANDING_MPS = 0.05
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lastmile.planning.certificate import Certifier, Surroundings
-from lastmile.planning.motion_plan import Motion, turn_on_spot
 from lastmile.planning.stopping import Start
+from lastmile.vehicle.certificate import Certifier, Surroundings
+from lastmile.vehicle.motion_plan import Motion, turn_on_spot
 
 TURN_FROM_RAD = 0.9
 TURN_UNTIL_RAD = 0.2

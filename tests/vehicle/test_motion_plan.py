@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from lastmile.planning.certificate import Certifier, Surroundings
+from lastmile.geometry.predicted_discs import Disc
 from lastmile.planning.config import LocalMapConfig
 from lastmile.planning.local_map import LocalMapper
-from lastmile.planning.motion_plan import (
+from lastmile.types import Cell, LocalCostMap, ObstacleKind
+from lastmile.vehicle.certificate import Certifier, Surroundings
+from lastmile.vehicle.description import MotionLimits
+from lastmile.vehicle.motion_plan import (
     Motion,
     drive_then_brake,
     reverse_straight,
     stand,
     turn_on_spot,
 )
-from lastmile.planning.obstacles import Disc
-from lastmile.types import Cell, LocalCostMap, ObstacleKind
-from lastmile.vehicle.description import MotionLimits
 
 LIMITS = MotionLimits()
 FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])

@@ -8,13 +8,14 @@ against the predicted obstacles for as long as the robot itself moves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from lastmile.planning.local_map import LocalMap
-from lastmile.planning.motion_plan import Motion
-from lastmile.planning.obstacles import Disc
+from lastmile.geometry.clearance_field import ClearanceField
+from lastmile.geometry.predicted_discs import Disc
 from lastmile.types import ObstacleKind
+from lastmile.vehicle.motion_plan import Motion
 
 OUTLINE_SPACING_M = 0.1
 ESCAPE_SPEED_MPS = 0.3
@@ -26,11 +27,23 @@ ROUNDING_M = 1e-6
 """Any more, and one plan after another would add it up to a way into what stands there."""
 
 
+class Ground(Protocol):
+    """What was seen of the ground, in odom."""
+
+    @property
+    def clearance(self) -> ClearanceField:
+        """Distance to blocked cells."""
+
+    @property
+    def known(self) -> ClearanceField:
+        """Distance to cells that are blocked or unknown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What motions are checked against; discs hold at `times_s` from now."""
 
-    local_map: LocalMap
+    local_map: Ground
     discs: list[Disc]
     times_s: np.ndarray
 
@@ -63,11 +76,11 @@ class Certifier:
         ground = self._check_ground(motion, around.local_map)
         return ground or self._check_discs(motion, around, stops)
 
-    def clearance(self, poses: np.ndarray, local_map: LocalMap) -> np.ndarray:
+    def clearance(self, poses: np.ndarray, local_map: Ground) -> np.ndarray:
         """Least distance (T,) of the outline from blocked cells."""
         return local_map.clearance.sample(self._outline_at(poses)).min(axis=-1)
 
-    def _check_ground(self, motion: Motion, local_map: LocalMap) -> str:
+    def _check_ground(self, motion: Motion, local_map: Ground) -> str:
         points = self._outline_at(motion.poses)
         blocked = local_map.clearance.sample(points).min(axis=-1)
         # Who stands too near already may go where it is not nearer, slowly.
@@ -127,6 +140,14 @@ class Certifier:
 def _least_gap(middles: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Distance (T,) of the nearest of the robot's discs (T, D, 2) from a centre (T, 2)."""
     return np.hypot(*(middles - centre[:, None]).transpose(2, 0, 1)).min(axis=1)
+
+
+def cover_by_discs(footprint: np.ndarray) -> tuple[tuple[float, float], float]:
+    """Give the x of two discs that cover a footprint's bounding box, and their radius."""
+    low, high = footprint.min(axis=0), footprint.max(axis=0)
+    quarter = 0.25 * float(high[0] - low[0])
+    middle = 0.5 * float(high[0] + low[0])
+    return (middle - quarter, middle + quarter), float(np.hypot(quarter, 0.5 * (high - low)[1]))
 
 
 def outline_points(footprint: np.ndarray, spacing_m: float) -> np.ndarray:

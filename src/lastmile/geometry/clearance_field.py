@@ -1,0 +1,56 @@
+"""Distance to blocked cells of a grid, between the cells too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+FAR_M = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClearanceField:
+    """
+    Signed distance [m] to the blocked cells, float32 (rows, columns), negative inside of them.
+
+    Values belong to the middles of the cells; `origin` is the outer corner of cell (0, 0).
+    """
+
+    distance_m: np.ndarray
+    origin: np.ndarray
+    resolution_m: float
+
+    def sample(self, points: np.ndarray, outside_m: float = -1.0) -> np.ndarray:
+        """Bilinear distance at points (..., 2); `outside_m` where the field does not reach."""
+        rows, columns = self.distance_m.shape
+        f = (np.asarray(points, float) - self.origin) / self.resolution_m - 0.5
+        inside = (f >= 0.0).all(-1) & (f[..., 0] < columns - 1) & (f[..., 1] < rows - 1)
+        j = np.where(inside, f[..., 0], 0.0).astype(int)
+        i = np.where(inside, f[..., 1], 0.0).astype(int)
+        a, b = np.where(inside, f[..., 0], 0.0) - j, np.where(inside, f[..., 1], 0.0) - i
+        d = self.distance_m
+        low = (1 - a) * d[i, j] + a * d[i, j + 1]
+        high = (1 - a) * d[i + 1, j] + a * d[i + 1, j + 1]
+        return np.where(inside, (1 - b) * low + b * high, outside_m)
+
+
+def clearance_field(
+    taken: np.ndarray, origin: np.ndarray, resolution_m: float
+) -> ClearanceField:
+    """Signed distance to the edge of the nearest taken cell (uint8, 0 or 1), bounded."""
+    outside = cv2.distanceTransform(1 - taken, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    inside = cv2.distanceTransform(taken, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    signed = np.where(taken > 0, 0.5 - inside, outside - 0.5) * resolution_m
+    signed = np.clip(signed, -FAR_M, FAR_M).astype(np.float32)
+    return ClearanceField(signed, origin, resolution_m)
+
+
+def close_gaps(unknown: np.ndarray, gap_m: float, resolution_m: float) -> np.ndarray:
+    """Take unseen gaps (uint8, 0 or 1) narrower than `gap_m` for seen."""
+    width = int(gap_m / resolution_m + 1e-6)
+    if width < 1:
+        return unknown
+    kernel = np.ones((width + 1, width + 1), np.uint8)
+    return cv2.morphologyEx(unknown, cv2.MORPH_OPEN, kernel)
