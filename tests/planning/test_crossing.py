@@ -133,6 +133,16 @@ def test_cars_count_by_when_they_could_arrive(y_m, speed_mps, goes):
     assert kerb.ask(obstacles=(car(y_m, speed_mps),), times=30).go is goes
 
 
+@pytest.mark.parametrize(("remaining_s", "goes"), [(12.0, True), (3.0, False)])
+def test_boulevard_is_crossed_within_green_and_its_clearing_time(remaining_s, goes):
+    way = RouteSpan(6.0, 44.0, EdgeKind.CROSSING, 3.0, 1.4, "x", True, 6, 8.0)
+    kerb = Kerb(way)
+    assert kerb.ask(signals=feed(SignalPhase.GREEN, remaining_s)).go is goes
+    # On the last metre of the clearing time the robot is over.
+    needed_s = kerb.guard.green_needed_s(way, kerb.guard.crossing_time_s(way, 5.0, 0.0))
+    assert 39.5 / CrossingConfig().speed_mps < needed_s + 38.0 / CrossingConfig().clearing_mps
+
+
 def test_road_of_two_lanes_at_30_kmh_is_crossed_from_a_stand():
     way = RouteSpan(6.0, 13.5, EdgeKind.CROSSING, 3.0, 1.4, "x", False, 2, 30.0 / 3.6)
     assert Kerb(way).ask(times=30).go
@@ -151,7 +161,7 @@ def test_slow_way_over_the_road_takes_longer():
 
 def test_countdown_of_a_green_runs_on_while_the_feed_is_silent():
     kerb = Kerb()
-    needed_s = kerb.guard.crossing_time_s(span(), 5.0, 0.0) + 0.5 * CrossingConfig().margin_s
+    needed_s = kerb.guard.green_needed_s(span(), kerb.guard.crossing_time_s(span(), 5.0, 0.0))
     old = feed(SignalPhase.GREEN, needed_s + 0.5, stamp_s=0.0)
     kerb.t = 0.9
     assert not kerb.ask(signals=old).go

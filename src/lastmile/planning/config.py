@@ -202,6 +202,13 @@ class CrossingConfig:
     )
     speed_mps: float = param(1.4, "Counted on while crossing.", unit="m/s", low=0.2, high=2.0)
     drive_mps: float = param(1.6, "Speed limit on crossings.", unit="m/s", low=0.2, high=2.0)
+    clearing_mps: float = param(
+        1.5,
+        "Signals hold traffic after green until somebody this fast is over.",
+        unit="m/s",
+        low=0.5,
+        high=5.0,
+    )
     fast_mps: float = param(
         2.2, "Tracks faster than this count as vehicles.", unit="m/s", low=0.5, high=10.0
     )

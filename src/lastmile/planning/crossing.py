@@ -1,8 +1,9 @@
 """
 Whether to cross a road: decided at the kerb, and kept once the robot is on its way.
 
-With a signal the robot goes on green that lasts long enough, and waits while the feed does not
-tell. Without one it goes when no vehicle reaches the crossing before it is over, for some time on
+With a signal the robot goes on green that lasts long enough, the clearing time after it included:
+signals hold traffic until people who set out at the end of green are over (RiLSA 2015: 1.0 to
+1.5 m/s, the fastest is counted on). It waits while the feed does not tell. Without one it goes when no vehicle reaches the crossing before it is over, for some time on
 end, and only over roads where it would see such a vehicle: what comes at the road's speed limit
 must be within the distance to which perception is trusted; a road that is too fast or too wide for
 that is barred. That nothing hides the road is taken for granted.
@@ -28,6 +29,8 @@ CLEAR_M = 1.5
 """A vehicle that passes this far beside the robot's way is no conflict."""
 STANDS_MPS = 0.5
 """A vehicle slower than this stands, perhaps to let the robot go."""
+GREEN_LEAST_S = 4.0
+"""Nobody sets out in the last seconds of green."""
 FRESH_S = 2.0
 """A green without a countdown is used while it is this young."""
 BRAKING_MPS2 = 1.0
@@ -120,6 +123,11 @@ class CrossingGuard:
         lost_s = max(counted_mps - speed_mps, 0.0) ** 2 / (2.0 * counted_mps)
         return length_m / counted_mps + lost_s
 
+    def green_needed_s(self, span: RouteSpan, time_s: float) -> float:
+        """Rest of green that lets the robot be over, after `time_s`, before traffic goes."""
+        clearing_s = (span.end_m - span.start_m) / self._config.clearing_mps
+        return max(time_s + 0.5 * self._config.margin_s - clearing_s, GREEN_LEAST_S)
+
     def _by_signal(
         self, span: RouteSpan, signals: SignalStates | None, time_s: float, stamp_s: float
     ) -> Verdict:
@@ -134,12 +142,13 @@ class CrossingGuard:
         if np.isfinite(signal.remaining_s):
             # The countdown was true at the stamp of the feed, and ran on since.
             remaining_s = signal.remaining_s - max(stamp_s - signals.stamp_s, 0.0)
-            if remaining_s >= time_s + 0.5 * self._config.margin_s:
+            needed_s = self.green_needed_s(span, time_s)
+            if remaining_s >= needed_s:
                 return Verdict(True, "")
             return Verdict(
                 False,
                 f"crossing {signal.crossing_id}: green for {max(remaining_s, 0.0):.0f} s, "
-                f"{time_s:.0f} s needed",
+                f"{needed_s:.0f} s needed",
             )
         # Without a countdown only a green that was seen to begin is long enough.
         if 0.0 <= stamp_s - self._green_since_s < FRESH_S:
