@@ -160,7 +160,7 @@ def test_one_plan_after_another_does_not_add_up_to_a_way_into_blocked_ground():
 
 
 def test_robot_may_back_away_from_a_person_who_walks_up_to_it():
-    person = standing_disc(0.95, velocity=(-0.5, 0.0))
+    person = standing_disc(0.95, velocity=(-0.2, 0.0))
     around = Surroundings(make_map(), [person], TIMES_S)
     back = reverse_straight(np.zeros(3), 0.25, 0.5, 0.1, LIMITS)
     ahead = Motion(0.1, back.poses * [-1, 1, 1], -back.twists)
@@ -185,3 +185,20 @@ def test_robot_does_not_turn_after_a_person_who_leaves_its_side():
     # Braking brings the robot nearer and is still the best that it can do.
     braking = drive_then_brake(straight_states(0.1), 0, 0.1, 1.5, LIMITS)
     assert certifier().check(braking, leaves, stops=True) == ""
+
+
+def test_robot_stands_for_a_while_before_somebody_walks_into_it():
+    motion = drive_then_brake(straight_states(0.7), 1, 0.1, 1.5, LIMITS)
+    end_s, end_m = 0.1 * (len(motion.poses) - 1), float(motion.poses[-1, 0])
+    reach_m = 0.175 + 0.326 + 0.25
+
+    def meets_at(touch_s, sense):
+        """Somebody at 1.2 m/s who touches the robot, where it stands then, at a time."""
+        x = end_m + sense * (reach_m + 1.2 * touch_s)
+        person = standing_disc(x, velocity=(-sense * 1.2, 0.0))
+        return certifier().check(motion, Surroundings(make_map(), [person], TIMES_S))
+
+    assert "person 7 comes" in meets_at(end_s + 0.4, 1.0)
+    assert meets_at(end_s + 0.8, 1.0) == ""
+    # Who follows sees that the robot stops.
+    assert meets_at(end_s + 0.4, -1.0) == ""

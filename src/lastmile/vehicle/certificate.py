@@ -23,6 +23,8 @@ CLOSES_M = 0.002
 """Way in a step, towards a person, that is none to speak of."""
 PASSING_SLACK_M = 0.05
 """Outlines of people are seen from one side only."""
+STANDS_BEFORE_S = 0.6
+"""Before anybody who comes from ahead or aside could touch it the robot has stood for so long."""
 ROUNDING_M = 1e-6
 """Any more, and one plan after another would add it up to a way into what stands there."""
 
@@ -118,9 +120,28 @@ class Certifier:
                 least = np.minimum(gap[0], standing - radii_m)
             if (gap < least - ROUNDING_M).any():
                 return f"{disc.kind.value} {disc.id} in the way"
+            if person and disc.moving and self._is_met(poses[-1], times[-1], disc, around.times_s):
+                return f"{disc.kind.value} {disc.id} comes"
             if person and not stops and self._closes(gap, middles, centre):
                 return f"{disc.kind.value} {disc.id} too near"
         return ""
+
+    def _is_met(self, pose: np.ndarray, stamp_s: float, disc: Disc, times_s: np.ndarray) -> bool:
+        """
+        Tell whether somebody walks into the robot soon after it came to a stand at `pose`.
+
+        Who follows from behind sees that it stops.
+        """
+        after_s = np.linspace(stamp_s, stamp_s + STANDS_BEFORE_S, 5)
+        centre = np.stack(
+            [np.interp(after_s, times_s, disc.centres[:, i]) for i in range(2)], axis=-1
+        )
+        heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
+        middles = pose[:2] + self._offsets[:, None] * heading
+        gap = _least_gap(np.repeat(middles[None], len(after_s), axis=0), centre)
+        touches = gap < disc.radius_m + self._radius_m
+        ahead = (centre - pose[:2]) @ heading > self._offsets.min()
+        return bool((touches & ahead).any())
 
     def _closes(self, gap: np.ndarray, middles: np.ndarray, centre: np.ndarray) -> bool:
         """Tell whether the robot, rather than the person, closes a gap that is too small."""
