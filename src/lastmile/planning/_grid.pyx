@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Kernel of the local search; `guide.py` is its only caller and checks all input."""
+"""Kernels of the local searches; `guide.py` and `maneuver.py` call them and check all input."""
 
-from libc.math cimport fmin, sqrt
+from libc.math cimport M_PI, cos, fabs, fmax, fmin, hypot, round, sin, sqrt
 
 import numpy as np
 
@@ -112,3 +112,105 @@ def relax(const float[:, ::1] field, double[:, ::1] cells, double enough, double
                 if c >= fmin(enough, clearance[k] - give):
                     cells[k, 0], cells[k, 1], clearance[k] = x, y, c
                 k += 2
+
+
+cdef double _room(
+    const float[:, ::1] clearance, const float[:, ::1] known, double ox, double oy, double cell_m,
+    const double[:, ::1] outline, const double[:, ::1] discs, const double[::1] middles,
+    double unknown_least, double x, double y, double yaw,
+) noexcept nogil:
+    """Clearance of an outline [m]; -1 over unseen ground or too near to a disc."""
+    cdef double c = cos(yaw), s = sin(yaw), fx, fy, room = 1e3
+    cdef int k, i
+    for k in range(outline.shape[0]):
+        fx = (x + c * outline[k, 0] - s * outline[k, 1] - ox) / cell_m - 0.5
+        fy = (y + s * outline[k, 0] + c * outline[k, 1] - oy) / cell_m - 0.5
+        if _clearance(known, fx, fy) < unknown_least:
+            return -1.0
+        room = fmin(room, _clearance(clearance, fx, fy))
+    for k in range(discs.shape[0]):
+        for i in range(middles.shape[0]):
+            if hypot(x + c * middles[i] - discs[k, 0], y + s * middles[i] - discs[k, 1]) < discs[k, 2]:
+                return -1.0
+    return room
+
+
+def shortest_maneuver(
+    const float[:, ::1] clearance, const float[:, ::1] known, double ox, double oy, double cell_m,
+    const double[:, ::1] outline, const double[:, ::1] discs, const double[::1] middles,
+    double least, double unknown_least, double wanted,
+    const double[:, ::1] moves, const double[::1] start, const double[::1] target,
+    double near_m, double near_rad, double reach_m, double bin_m, int yaw_bins, double change_cost,
+    int expansions_max,
+):
+    """
+    Hybrid A* over short moves of the robot's outline.
+
+    `moves` (M, 4) are way [m], turn [rad], cost and sense of each. Gives the indices of the moves in
+    order, None where no way was found within the expansions. Less room than `wanted` costs; less
+    than `least` is no way.
+    """
+    cdef int count = moves.shape[0], most = expansions_max * count + 2
+    cdef int side = <int>(2.0 * reach_m / bin_m) + 1, size = 0, used = 1, expanded = 0
+    cdef int node, m, i, j, a, where, half, reached = -1
+    cdef double key, x, y, yaw, g, error, room, tight
+    cdef double[:, ::1] states = np.empty((most, 4))
+    cdef int[::1] before = np.full(most, -1, np.int32), made = np.full(most, -1, np.int32)
+    cdef double[::1] best = np.full(side * side * yaw_bins, np.inf)
+    cdef double[::1] keys = np.empty(most)
+    cdef int[::1] items = np.empty(most, np.int32)
+    states[0, 0], states[0, 1], states[0, 2], states[0, 3] = start[0], start[1], start[2], 0.0
+    with nogil:
+        _push(keys, items, &size, 0.0, 0)
+        while size > 0 and expanded < expansions_max:
+            node = _pop(keys, items, &size, &key)
+            expanded += 1
+            error = states[node, 2] - target[2]
+            error -= 2.0 * M_PI * round(error / (2.0 * M_PI))
+            if fabs(error) < near_rad and hypot(
+                states[node, 0] - target[0], states[node, 1] - target[1]
+            ) < near_m:
+                reached = node
+                break
+            for m in range(count):
+                tight = 1e3
+                for half in range(2):
+                    yaw = states[node, 2] + (0.25 + 0.25 * half) * moves[m, 1]
+                    x = states[node, 0] + (0.5 + 0.5 * half) * moves[m, 0] * cos(yaw)
+                    y = states[node, 1] + (0.5 + 0.5 * half) * moves[m, 0] * sin(yaw)
+                    yaw = states[node, 2] + (0.5 + 0.5 * half) * moves[m, 1]
+                    room = _room(
+                        clearance, known, ox, oy, cell_m, outline, discs, middles, unknown_least,
+                        x, y, yaw,
+                    )
+                    tight = fmin(tight, room)
+                    if tight < least:
+                        break
+                if tight < least:
+                    continue
+                i = <int>((y - start[1] + reach_m) / bin_m)
+                j = <int>((x - start[0] + reach_m) / bin_m)
+                if i < 0 or j < 0 or i >= side or j >= side:
+                    continue
+                a = <int>round((yaw - start[2]) / (2.0 * M_PI) * yaw_bins) % yaw_bins
+                if a < 0:
+                    a += yaw_bins
+                where = (i * side + j) * yaw_bins + a
+                g = states[node, 3] + moves[m, 2] + fmax(wanted - tight, 0.0)
+                if made[node] >= 0 and moves[made[node], 3] != moves[m, 3]:
+                    g += change_cost
+                if g >= best[where] - 1e-6 or used >= most:
+                    continue
+                best[where] = g
+                states[used, 0], states[used, 1] = x, y
+                states[used, 2], states[used, 3] = yaw, g
+                before[used], made[used] = node, m
+                _push(keys, items, &size, g + hypot(x - target[0], y - target[1]), used)
+                used += 1
+    if reached < 0:
+        return None
+    chain = []
+    while before[reached] >= 0:
+        chain.append(made[reached])
+        reached = before[reached]
+    return chain[::-1]

@@ -16,13 +16,12 @@ from lastmile.geometry.predicted_discs import Disc, predict_discs
 from lastmile.geometry.se2 import advance, compose, invert, transform, wrap_angle
 from lastmile.planning import speed as speeds
 from lastmile.planning.arrival import Arrival
-from lastmile.planning.backing import BackingUp
 from lastmile.planning.candidates import Candidates
 from lastmile.planning.config import PlannerConfig
-from lastmile.planning.creeping import Creeping
 from lastmile.planning.crossing import CrossingGuard
 from lastmile.planning.guide import Guide, find_guide
 from lastmile.planning.local_map import LocalMap, LocalMapper
+from lastmile.planning.maneuver import Maneuvering
 from lastmile.planning.mpc import Mpc, MpcProblem
 from lastmile.planning.reference import Latch, RouteReference
 from lastmile.planning.stopping import STANDING_MPS, Plan, Start, Stopping
@@ -91,8 +90,7 @@ class LocalPlanner:
         step_s = config.mpc.step_s
         self._stopping = Stopping(robot.limits, step_s, self._certifier)
         self._turning = Turning(step_s, self._certifier)
-        self._backing = BackingUp(robot.limits, step_s, self._certifier)
-        self._creeping = Creeping(step_s, self._certifier)
+        self._maneuvering = Maneuvering(step_s, self._certifier)
         self._arrival = Arrival(config.arrival, config.mpc.field_distance_m)
         self._best_m = -np.inf
         self._progress_s = np.nan
@@ -176,8 +174,8 @@ class LocalPlanner:
         arrival = self._arrive(start, around)
         if arrival is not None:
             return arrival
-        if self._backing.going:
-            return self._back_up(start, around)
+        if self._maneuvering.going:
+            return self._maneuver(start, around)
         self.guide = self._find_guide(start, around.local_map)
         if self.guide is None or not self.guide.moves_nearer:
             return self._stuck(
@@ -189,11 +187,6 @@ class LocalPlanner:
             if abs(start.twist[0]) < STANDING_MPS:
                 return self._turn(start, around, error, "turning to the route")
             limit = np.zeros_like(limit)
-        if self._creeping.going(start.stamp_s) and limit[0] >= HELD_MPS:
-            motion = self._creeping.find(start, around, self.guide)
-            if motion is not None:
-                self._candidates.forget()
-                return Plan(motion, True, "creeping out of a narrow place")
         if limit[0] < HELD_MPS and abs(start.twist[0]) < 2.0 * STANDING_MPS:
             # Told to stand here, the robot does not dance out of the way of those who pass.
             self._candidates.forget()
@@ -202,9 +195,7 @@ class LocalPlanner:
             plan = self._drive(start, around, limit, reason)
         if plan.motion.moves or reason.startswith("crossing"):
             return plan
-        if limit[0] >= HELD_MPS:
-            self._creeping.begin(self.stuck_s(start.stamp_s), start.stamp_s)
-        return self._stuck(plan, start, around)
+        return self._stuck(plan, start, around, held=limit[0] < HELD_MPS)
 
     # ------------------------------------------------------------------------- guide and speed
 
@@ -351,19 +342,27 @@ class LocalPlanner:
         plan = self._stopping.plan(start, around, f"no room to turn: {bars}")
         return self._stuck(plan, start, around)
 
-    def _stuck(self, plan: Plan, start: Start, around: Surroundings) -> Plan:
-        """Nothing goes ahead: after a while try to back up, where the ground behind is seen."""
+    def _stuck(
+        self, plan: Plan, start: Start, around: Surroundings, held: bool = True
+    ) -> Plan:
+        """
+        Nothing goes ahead: after a while try to maneuver.
+
+        Where speed limits hold the robot for people it waits for them.
+        """
         people = any(word in plan.reason for word in (ObstacleKind.PERSON.value, "people"))
-        if not people and self._backing.begin(self.stuck_s(start.stamp_s), start.stamp_s):
-            return self._back_up(start, around)
+        if people and held:
+            return plan
+        if self._maneuvering.begin(self.stuck_s(start.stamp_s), start, self.guide):
+            return self._maneuver(start, around)
         return plan
 
-    def _back_up(self, start: Start, around: Surroundings) -> Plan:
+    def _maneuver(self, start: Start, around: Surroundings) -> Plan:
         self._candidates.forget()
-        motion = self._backing.find(start, around)
+        motion = self._maneuvering.find(start, around)
         if motion is None:
-            return self._stopping.plan(start, around, "no room to back up")
-        return Plan(motion, True, "backing up")
+            return self._stopping.plan(start, around, "no room to maneuver")
+        return Plan(motion, True, "maneuvering")
 
     def _arrive(self, start: Start, around: Surroundings) -> Plan | None:
         """At the goal: stop, turn as wanted, and be done."""

@@ -61,10 +61,10 @@ class Certifier:
         robot_discs_m: tuple[float, ...],
         robot_radius_m: float,
     ):
-        self._outline = outline_points(footprint, OUTLINE_SPACING_M)
-        self._margin_m = margin_m
+        self.outline = outline_points(footprint, OUTLINE_SPACING_M)
+        self.margin_m = margin_m
+        self.middles_m = np.asarray(robot_discs_m, float)
         self._least_m = least_people_m
-        self._offsets = np.asarray(robot_discs_m)
         self._radius_m = robot_radius_m
 
     def check(self, motion: Motion, around: Surroundings, stops: bool = False) -> str:
@@ -78,6 +78,22 @@ class Certifier:
         ground = self._check_ground(motion, around.local_map)
         return ground or self._check_discs(motion, around, stops)
 
+    def keep_off(self, pose: np.ndarray, discs: list[Disc]) -> np.ndarray:
+        """
+        Give standing discs (K, 3) as x, y and how near the robot's middles may come.
+
+        That is no nearer than the least distance, or than the robot at `pose` is already.
+        """
+        heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
+        middles = pose[:2] + self.middles_m[:, None] * heading
+        rows = []
+        for disc in discs:
+            if not disc.moving:
+                least_m = self._least_for(disc) + PASSING_SLACK_M + disc.radius_m + self._radius_m
+                here_m = float(np.hypot(*(middles - disc.centres[0]).T).min())
+                rows.append([*disc.centres[0], min(least_m, here_m)])
+        return np.array(rows).reshape(-1, 3)
+
     def clearance(self, poses: np.ndarray, local_map: Ground) -> np.ndarray:
         """Least distance (T,) of the outline from blocked cells."""
         return local_map.clearance.sample(self._outline_at(poses)).min(axis=-1)
@@ -87,7 +103,7 @@ class Certifier:
         blocked = local_map.clearance.sample(points).min(axis=-1)
         # Who stands too near already may go where it is not nearer, slowly.
         slow = np.abs(motion.twists[:, 0]).max() < ESCAPE_SPEED_MPS
-        least = min(self._margin_m, float(blocked[0])) if slow else self._margin_m
+        least = min(self.margin_m, float(blocked[0])) if slow else self.margin_m
         if blocked.min() < least - ROUNDING_M:
             return "blocked ground"
         # Half a cell of unknown at the outline is the grid's own roughness.
@@ -104,7 +120,7 @@ class Certifier:
         times = steps * motion.step_s
         poses = motion.poses[steps]
         heading = np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
-        middles = poses[:, None, :2] + self._offsets[None, :, None] * heading[:, None]
+        middles = poses[:, None, :2] + self.middles_m[None, :, None] * heading[:, None]
         for disc in around.discs:
             centre = np.stack(
                 [np.interp(times, around.times_s, disc.centres[:, i]) for i in range(2)], axis=-1
@@ -112,7 +128,7 @@ class Certifier:
             radii_m = disc.radius_m + self._radius_m
             gap = _least_gap(middles, centre) - radii_m
             person = disc.kind is ObstacleKind.PERSON
-            least = self._least_m if person else 0.5 * self._least_m
+            least = self._least_for(disc)
             if gap[0] < least:
                 # Someone who came near by himself does not hold the robot where it gets away: it
                 # may come no nearer than it is, or than it would be if it stood.
@@ -126,6 +142,9 @@ class Certifier:
                 return f"{disc.kind.value} {disc.id} too near"
         return ""
 
+    def _least_for(self, disc: Disc) -> float:
+        return self._least_m if disc.kind is ObstacleKind.PERSON else 0.5 * self._least_m
+
     def _is_met(self, pose: np.ndarray, stamp_s: float, disc: Disc, times_s: np.ndarray) -> bool:
         """
         Tell whether somebody walks into the robot soon after it came to a stand at `pose`.
@@ -137,10 +156,10 @@ class Certifier:
             [np.interp(after_s, times_s, disc.centres[:, i]) for i in range(2)], axis=-1
         )
         heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
-        middles = pose[:2] + self._offsets[:, None] * heading
+        middles = pose[:2] + self.middles_m[:, None] * heading
         gap = _least_gap(np.repeat(middles[None], len(after_s), axis=0), centre)
         touches = gap < disc.radius_m + self._radius_m
-        ahead = (centre - pose[:2]) @ heading > self._offsets.min()
+        ahead = (centre - pose[:2]) @ heading > self.middles_m.min()
         return bool((touches & ahead).any())
 
     def _closes(self, gap: np.ndarray, middles: np.ndarray, centre: np.ndarray) -> bool:
@@ -153,7 +172,7 @@ class Certifier:
 
     def _outline_at(self, poses: np.ndarray) -> np.ndarray:
         c, s = np.cos(poses[:, 2])[:, None], np.sin(poses[:, 2])[:, None]
-        x, y = self._outline[:, 0], self._outline[:, 1]
+        x, y = self.outline[:, 0], self.outline[:, 1]
         turned = np.stack([c * x - s * y, s * x + c * y], axis=-1)
         return turned + poses[:, None, :2]
 
