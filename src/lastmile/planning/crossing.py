@@ -3,10 +3,11 @@ Whether to cross a road: decided at the kerb, and kept once the robot is on its 
 
 With a signal the robot goes on green that lasts long enough, the clearing time after it included:
 signals hold traffic until people who set out at the end of green are over (RiLSA 2015: 1.0 to
-1.5 m/s, the fastest is counted on). It waits while the feed does not tell. Without one it goes when no vehicle reaches the crossing before it is over, for some time on
-end, and only over roads where it would see such a vehicle: what comes at the road's speed limit
-must be within the distance to which perception is trusted; a road that is too fast or too wide for
-that is barred. That nothing hides the road is taken for granted.
+1.5 m/s, the fastest is counted on). It waits while the feed does not tell. Without one it goes when
+no vehicle reaches the crossing before it is over, for some time on end, and only over roads where
+it would see such a vehicle: what comes at the road's speed limit must be within the distance to
+which perception is trusted; a road that is too fast or too wide for that is barred. That nothing
+hides the road is taken for granted.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Maneuvering:
         return motion
 
     def _rest(self, start: Start) -> Motion | None:
-        """What is left of the motion under way, from where the robot is."""
+        """Give what is left of the motion under way, from where the robot is."""
         if self._motion is None:
             return None
         rest = self._motion.after(start.stamp_s - self._stamp_s)
