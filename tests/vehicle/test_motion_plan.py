@@ -202,3 +202,14 @@ def test_robot_stands_for_a_while_before_somebody_walks_into_it():
     assert meets_at(end_s + 0.8, 1.0) == ""
     # Who follows sees that the robot stops.
     assert meets_at(end_s + 0.4, -1.0) == ""
+
+
+def test_who_is_about_to_walk_into_a_robot_that_stands_is_named():
+    reach_m = 0.175 + 0.326 + 0.25
+    near = standing_disc(0.0, -reach_m - 0.5, velocity=(0.0, 1.0))
+    later = standing_disc(reach_m + 2.0, velocity=(-1.0, 0.0))
+    past = standing_disc(0.0, -reach_m - 0.5, velocity=(1.0, 0.2))
+    stands = standing_disc(reach_m + 0.05)
+    for person, named in ((near, True), (later, False), (past, False), (stands, False)):
+        around = Surroundings(make_map(), [person], TIMES_S)
+        assert bool(certifier().is_walked_into(np.zeros(3), around)) is named

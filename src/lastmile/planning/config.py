@@ -143,6 +143,12 @@ class SpeedConfig:
     people_gain: float = param(
         1.0, "Faster by this per metre farther away.", unit="1/s", low=0.0, high=20.0
     )
+    standing_mps: float = param(
+        0.5, "Right beside people who stand and may walk off.", unit="m/s", low=0.05, high=2.0
+    )
+    standing_gain: float = param(
+        0.8, "Faster by this per metre farther away.", unit="1/s", low=0.0, high=20.0
+    )
     correction_mps: float = param(
         0.5, "Right after a jump of the pose in the map.", unit="m/s", low=0.0, high=2.0
     )

@@ -10,6 +10,9 @@ from lastmile.planning.guide import Guide
 from lastmile.planning.local_map import LocalMap
 from lastmile.types import ObstacleKind
 
+BESIDE_M = 0.5
+"""Farther from somebody than this, least distance apart, is no longer right beside."""
+
 
 def curvatures(points: np.ndarray) -> np.ndarray:
     """Curvature (K,) of a chain by the circle through each three points."""
@@ -44,7 +47,11 @@ def limit_by_room(
 def limit_by_people(
     config: SpeedConfig, guide: Guide, discs: list[Disc], robot_radius_m: float, least_m: float
 ) -> np.ndarray:
-    """Slower where people are near: where they are within the next seconds, along the guide."""
+    """
+    Slower where people are near: where they are within the next seconds, along the guide.
+
+    Who stands may walk off, which shows in a velocity only half a second later.
+    """
     limit = np.full(len(guide.points), np.inf)
     for disc in discs:
         if disc.kind is not ObstacleKind.PERSON:
@@ -53,6 +60,9 @@ def limit_by_people(
         distance = np.hypot(*(guide.points[:, None] - centres[None]).transpose(2, 0, 1)).min(axis=1)
         gap = np.maximum(distance - disc.radius_m - robot_radius_m - least_m, 0.0)
         limit = np.minimum(limit, config.people_mps + config.people_gain * gap)
+        if not disc.moving:
+            off = np.maximum(gap - BESIDE_M, 0.0)
+            limit = np.minimum(limit, config.standing_mps + config.standing_gain * off)
     return limit
 
 

@@ -25,6 +25,8 @@ PASSING_SLACK_M = 0.05
 """Outlines of people are seen from one side only."""
 STANDS_BEFORE_S = 0.6
 """Before anybody who comes from ahead or aside could touch it the robot has stood for so long."""
+TOUCHED_WITHIN_S = 1.0
+"""A robot that stands goes on standing while somebody is so near to walking into it."""
 ROUNDING_M = 1e-6
 """Any more, and one plan after another would add it up to a way into what stands there."""
 
@@ -78,6 +80,14 @@ class Certifier:
         ground = self._check_ground(motion, around.local_map)
         return ground or self._check_discs(motion, around, stops)
 
+    def is_walked_into(self, pose: np.ndarray, around: Surroundings) -> str:
+        """Say who is about to walk into the robot where it stands at `pose`, empty if nobody."""
+        for disc in around.discs:
+            person = disc.kind is ObstacleKind.PERSON and disc.moving
+            if person and self._touches(pose, 0.0, TOUCHED_WITHIN_S, disc, around.times_s).any():
+                return f"{disc.kind.value} {disc.id} walks up to the robot"
+        return ""
+
     def keep_off(self, pose: np.ndarray, discs: list[Disc]) -> np.ndarray:
         """
         Give standing discs (K, 3) as x, y and how near the robot's middles may come.
@@ -122,9 +132,7 @@ class Certifier:
         heading = np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
         middles = poses[:, None, :2] + self.middles_m[None, :, None] * heading[:, None]
         for disc in around.discs:
-            centre = np.stack(
-                [np.interp(times, around.times_s, disc.centres[:, i]) for i in range(2)], axis=-1
-            )
+            centre = _centres_at(disc, times, around.times_s)
             radii_m = disc.radius_m + self._radius_m
             gap = _least_gap(middles, centre) - radii_m
             person = disc.kind is ObstacleKind.PERSON
@@ -151,16 +159,21 @@ class Certifier:
 
         Who follows from behind sees that it stops.
         """
-        after_s = np.linspace(stamp_s, stamp_s + STANDS_BEFORE_S, 5)
-        centre = np.stack(
-            [np.interp(after_s, times_s, disc.centres[:, i]) for i in range(2)], axis=-1
-        )
+        heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
+        after_s = stamp_s + np.linspace(0.0, STANDS_BEFORE_S, 5)
+        centre = _centres_at(disc, after_s, times_s)
+        ahead = (centre - pose[:2]) @ heading > self.middles_m.min()
+        return bool((self._touches(pose, stamp_s, STANDS_BEFORE_S, disc, times_s) & ahead).any())
+
+    def _touches(
+        self, pose: np.ndarray, stamp_s: float, lasts_s: float, disc: Disc, times_s: np.ndarray
+    ) -> np.ndarray:
+        """Tell at five moments from a stamp on whether a disc touches the robot at `pose`."""
         heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
         middles = pose[:2] + self.middles_m[:, None] * heading
-        gap = _least_gap(np.repeat(middles[None], len(after_s), axis=0), centre)
-        touches = gap < disc.radius_m + self._radius_m
-        ahead = (centre - pose[:2]) @ heading > self.middles_m.min()
-        return bool((touches & ahead).any())
+        centre = _centres_at(disc, stamp_s + np.linspace(0.0, lasts_s, 5), times_s)
+        gap = _least_gap(np.repeat(middles[None], len(centre), axis=0), centre)
+        return gap < disc.radius_m + self._radius_m
 
     def _closes(self, gap: np.ndarray, middles: np.ndarray, centre: np.ndarray) -> bool:
         """Tell whether the robot, rather than the person, closes a gap that is too small."""
@@ -175,6 +188,10 @@ class Certifier:
         x, y = self.outline[:, 0], self.outline[:, 1]
         turned = np.stack([c * x - s * y, s * x + c * y], axis=-1)
         return turned + poses[:, None, :2]
+
+
+def _centres_at(disc: Disc, at_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    return np.stack([np.interp(at_s, times_s, disc.centres[:, i]) for i in range(2)], axis=-1)
 
 
 def _least_gap(middles: np.ndarray, centre: np.ndarray) -> np.ndarray:
