@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from lastmile.geometry.se2 import wrap_angle
 from lastmile.types import LocalCostMap, ObstacleArray, OdometryEstimate, PoseEstimate
+
+# A gap in odometry that is longer than this is a break. All who drive have stopped for the want of
+# odometry by then, and localization keeps silent for as long after its start, so that a start anew
+# always leaves a gap.
+BREAK_S = 0.5
+# No robot of ours moves faster; odometry that does has jumped.
+SPEED_MAX_MPS, YAW_RATE_MAX_RADPS = 3.0, 4.0
+JUMP_M, JUMP_RAD = 0.1, 0.1
 
 
 class Rejected(ValueError):
@@ -24,6 +33,31 @@ def check_odometry(value: OdometryEstimate) -> None:
     """Raise `Rejected` for a pose or twist that is not finite."""
     check_finite("pose", value.pose_odom_base, (3,))
     check_finite("twist", value.twist_base, (2,))
+
+
+def odometry_breaks(before: OdometryEstimate, after: OdometryEstimate) -> bool:
+    """
+    Tell whether odom after a break is another frame than before.
+
+    `odom` never jumps while localization lives. When it starts anew, `odom` begins at zero again,
+    and whatever was remembered in odom before is in the wrong place. So is it after a gap in which
+    way may have been lost. Values in odom with stamps before that of `after` are of the old frame.
+
+    Parameters
+    ----------
+    before, after : OdometryEstimate
+        One after the other, checked.
+
+    """
+    gap_s = after.stamp_s - before.stamp_s
+    if gap_s > BREAK_S:
+        return True
+    step = np.asarray(after.pose_odom_base) - np.asarray(before.pose_odom_base)
+    turn = abs(float(wrap_angle(step[2])))
+    return bool(
+        np.hypot(*step[:2]) > SPEED_MAX_MPS * gap_s + JUMP_M
+        or turn > YAW_RATE_MAX_RADPS * gap_s + JUMP_RAD
+    )
 
 
 def check_localization(value: PoseEstimate) -> None:

@@ -397,3 +397,21 @@ def test_component_tells_state_at_ten_hertz_and_at_changes():
     component.receive("base/state", BaseState(t, True, False, False, False, 1.0))
     assert [topic for topic, _ in component.step(t + 0.02)] == ["cmd_vel", "safety_state"]
     assert "e-stop" in component.diagnose(t)[0].message
+
+
+def test_plan_from_before_a_break_of_odometry_is_not_followed(driving):
+    """Localization was started again; the planner does not know yet and sends old plans."""
+    driving.silent = {"odometry"}
+    driving.run(1.5)
+    driving.silent = {"obstacles"}
+    old = drive_plan(driving.t - 0.01, driving.pose)
+    driving.pose = np.zeros(3)
+    driving.plan = lambda bench: old
+    command, safety = driving.run(0.1)
+    assert command.speed_mps == 0.0
+    assert driving.gate.inbox.value("plan") is None
+    assert "before the break of odometry" in driving.gate.inbox.last_rejection
+    driving.plan, driving.silent = lambda bench: drive_plan(bench.t, bench.pose), set()
+    command, safety = driving.run(1.0)
+    assert safety.level is SafetyLevel.DRIVE, safety
+    assert command.speed_mps > 0.5

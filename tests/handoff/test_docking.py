@@ -66,6 +66,7 @@ class Yard:
         context = FakeContext(FakeSite((LOCKER,)), FakeRobot(mounts, FOOTPRINT))
         self.component = DockingComponent(config or DockingConfig(), context)
         self.pose = compose(LOCKER.pose_map_port, np.array(offset_port, dtype=float))
+        self.pose_map_odom = POSE_MAP_ODOM
         self.odom = compose(invert(POSE_MAP_ODOM), self.pose)
         self.twist = np.zeros(2)
         self.tick = 0
@@ -111,8 +112,8 @@ class Yard:
             receive("odometry", OdometryEstimate(now_s, self.odom, self.twist, np.eye(2) * 1e-4))
             receive(
                 "localization/status",
-                PoseEstimate(now_s, compose(POSE_MAP_ODOM, self.odom), np.eye(3) * 1e-3,
-                             POSE_MAP_ODOM, LocalizationState.TRACKING, 0.3, 0.3, 0.05, ""),
+                PoseEstimate(now_s, compose(self.pose_map_odom, self.odom), np.eye(3) * 1e-3,
+                             self.pose_map_odom, LocalizationState.TRACKING, 0.3, 0.3, 0.05, ""),
             )  # fmt: skip
         if self.tick % 10 == 0:
             if "markers" not in self.silent:
@@ -165,6 +166,13 @@ class Yard:
                 return True
             self.step()
         return until()
+
+    def restart_localization(self, seconds=1.0):
+        """Take odometry away; afterwards odom is zero where the robot stands."""
+        self.silent = {"odometry"}
+        self.run(seconds)
+        self.silent, self.odom = set(), np.zeros(3)
+        self.pose_map_odom = self.pose.copy()
 
     def dock(self, goal_id="d1", undock=False, seconds=120.0):
         self.run(0.3)
@@ -300,6 +308,29 @@ def test_silent_odometry_stops_the_plan():
     assert not yard.twist.any()
     yard.silent.clear()
     assert yard.run(40.0, lambda: "d1" in yard.results)
+
+
+@pytest.mark.parametrize("left_m", [1.2, 0.75, 0.45])
+def test_docks_all_the_same_when_odom_begins_anew_on_the_way(left_m):
+    yard = Yard((1.6, 0.1, np.pi), seed=3)
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    assert yard.run(60.0, lambda: between(LOCKER.pose_map_port, yard.pose)[0] < left_m)
+    yard.restart_localization()
+    assert yard.run(120.0, lambda: "d1" in yard.results), yard.feedback[-1:]
+    assert yard.results["d1"].outcome is TaskOutcome.SUCCEEDED, yard.results["d1"].text
+    assert np.hypot(*yard.port_error[:2]) <= 0.02
+
+
+def test_undock_goes_its_whole_way_when_odom_begins_anew_on_it():
+    yard = Yard((1.5, 0.1, np.pi))
+    yard.dock()
+    yard.component.receive("dock/goal", DockGoal("u1", "locker-a", True))
+    assert yard.run(60.0, lambda: between(LOCKER.pose_map_port, yard.pose)[0] > 0.8)
+    yard.restart_localization()
+    assert yard.run(60.0, lambda: "u1" in yard.results), yard.feedback[-1:]
+    assert yard.results["u1"].outcome is TaskOutcome.SUCCEEDED, yard.results["u1"].text
+    # What it rolled while odometry was silent is not counted.
+    assert between(LOCKER.pose_map_port, yard.pose)[0] == pytest.approx(1.6, abs=0.1)
 
 
 def test_silent_markers_far_from_the_port_stop_the_robot():

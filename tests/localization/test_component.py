@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from tests.localization.street import ROBOT, Drive, example_street, pose_error
 
+from lastmile.checks import odometry_breaks
 from lastmile.geometry.se2 import compose
 from lastmile.localization.component import LocalizationComponent, build
 from lastmile.localization.config import LocalizationConfig
@@ -228,3 +230,20 @@ def test_unknown_topic_is_refused():
     site, _ = example_street(2, 0.3)
     with pytest.raises(ValueError, match="does not read topic 'plan'"):
         component(site).receive("plan", None)
+
+
+def test_odometry_of_a_drive_has_no_break(drive_of_the_street):
+    _, _, steps = drive_of_the_street
+    odometry = published(steps, OdometryEstimate)
+    assert len(odometry) > 1500
+    assert not any(odometry_breaks(a, b) for a, b in itertools.pairwise(odometry))
+
+
+def test_start_anew_leaves_a_break_wherever_the_robot_stands():
+    site, street = example_street(1, 0.4)
+    drive = Drive(site, street, START, 1)
+    # A robot that stood all along: both runs place it at zero, only the gap tells them apart.
+    last = published(run(component(site), drive, 1.0), OdometryEstimate)[-1]
+    first = published(run(component(site), drive, 1.0), OdometryEstimate)[0]
+    np.testing.assert_allclose(first.pose_odom_base, last.pose_odom_base, atol=0.01)
+    assert odometry_breaks(last, first)

@@ -145,3 +145,23 @@ def test_same_inputs_give_the_same_outputs():
         runs.append((out["obstacles"].obstacles[0].position, node.pipeline.cost_map.read(0).cells))
     assert (runs[0][0] == runs[1][0]).all()
     assert (runs[0][1] == runs[1][1]).all()
+
+
+def test_tracks_and_cost_map_are_forgotten_when_odom_begins_anew(node):
+    pose = np.array([4.0, -3.0, 2.0])
+    for k in range(5):
+        node.receive("odometry", scenes.odometry(1.0 + 0.1 * k, pose))
+        node.receive("lidar/points", scenes.scan(SCENE, pose, "lidar_link", 1.0 + 0.1 * k))
+        node.step(1.02 + 0.1 * k)
+    assert node.pipeline.tracker.tracks
+    node.receive("odometry", scenes.odometry(2.99, (0.0, 0.0, 0.0)))
+    assert node.pipeline.tracker.tracks == []
+    fresh = build(PerceptionConfig(), SimpleNamespace(robot=scenes.Robot()))
+    for k in range(5):
+        out = dict(feed(node, 3.0 + 0.1 * k))
+        feed(fresh, 3.0 + 0.1 * k)
+    (person,) = out["obstacles"].obstacles
+    assert np.hypot(*(person.position - [5.0, 0.5])) < 0.25
+    maps = [part.pipeline.cost_map.read(3.4) for part in (node, fresh)]
+    np.testing.assert_array_equal(maps[0].cells, maps[1].cells)
+    assert message(node, 3.42).values["breaks of odometry"] == "1"

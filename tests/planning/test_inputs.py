@@ -82,3 +82,16 @@ def test_inputs_that_came_during_a_step_that_was_late_are_used():
     planner.receive("odometry", replace(ODOMETRY, stamp_s=12.0))
     planner.step(12.0)
     assert "rejected odometry" not in planner.diagnose(12.0)[0].values
+
+
+def test_values_in_odom_from_before_a_break_of_odometry_are_dropped_and_refused():
+    inbox = Inbox(InputsConfig())
+    inbox.put("odometry", ODOMETRY, 10.0)
+    inbox.put("cost_map", COST_MAP, 10.0)
+    inbox.put("odometry", replace(ODOMETRY, stamp_s=12.0), 12.0)
+    assert inbox.value("cost_map") is None
+    inbox.put("cost_map", replace(COST_MAP, stamp_s=11.9), 12.0)
+    assert inbox.value("cost_map") is None
+    assert "before the break of odometry at 12.000 s" in inbox.last_rejection
+    inbox.put("cost_map", replace(COST_MAP, stamp_s=12.1), 12.1)
+    assert inbox.value("cost_map") is not None

@@ -190,6 +190,25 @@ def test_jump_of_the_map_pose_is_followed_without_a_jerk():
     assert np.abs(accelerations).max() < 3.5
 
 
+def test_route_is_driven_to_its_end_when_odom_begins_anew_on_the_way():
+    """Localization dies on the way and is started again; odom is then zero where it stands."""
+    world = sidewalk(20.0)
+    world.box(9.0, -0.2, 9.6, 1.6)
+    world.drive(make_route([[0, 0], [16, 0]]))
+    world.run(4.0)
+    assert world.twist[0] > 1.0
+    before = world.planner._planner
+    world.silent = {"odometry", "localization/status", "obstacles", "cost_map"}
+    world.run(2.0)
+    assert abs(world.twist[0]) < 0.02
+    world.silent, world.pose_map_odom = set(), world.pose.copy()
+    world.run(0.3)
+    assert world.planner._planner is not before
+    assert world.planner._planner.reference.progress_m == pytest.approx(world.pose[0], abs=0.2)
+    world.run(40.0)
+    assert_arrived(world, [16.0, 0.0])
+
+
 def test_cancel_stops_and_ends_the_task():
     world = sidewalk(20.0)
     world.drive(make_route([[0, 0], [15, 0]]))

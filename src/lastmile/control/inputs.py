@@ -13,16 +13,20 @@ from lastmile.checks import (
     check_localization,
     check_obstacles,
     check_odometry,
+    odometry_breaks,
 )
 from lastmile.control.config import TimeoutConfig
 from lastmile.types import (
     BaseState,
     BayCommand,
     Command,
+    OdometryEstimate,
     Trajectory,
 )
 
 PLAN_STEPS_MAX = 1000
+IN_ODOM = ("plan", "docking/plan", "obstacles")
+"""Topics whose values hold in the odom of their stamp."""
 
 
 class Inbox:
@@ -38,6 +42,7 @@ class Inbox:
         self._values: dict[str, Any] = {}
         self._arrivals: dict[str, float] = {}
         self._last_stamps_s: dict[str, float] = {}
+        self._odom_since_s = -np.inf
         self.rejections: dict[str, int] = {}
         self.last_rejection = ""
 
@@ -53,6 +58,8 @@ class Inbox:
             self.rejections[topic] = self.rejections.get(topic, 0) + 1
             self.last_rejection = f"{topic}: {error}"
             return False
+        if topic == "odometry":
+            self._note_break(value)
         self._values[topic] = value
         self._arrivals[topic] = now_s
         self._last_stamps_s[topic] = value.stamp_s
@@ -65,6 +72,7 @@ class Inbox:
             self._arrivals.pop(topic, None)
         self._arrivals = {topic: s - by_s for topic, s in self._arrivals.items()}
         self._last_stamps_s.clear()
+        self._odom_since_s = -np.inf
 
     def value(self, topic: str) -> Any:
         """Give the newest value, None before the first."""
@@ -84,6 +92,15 @@ class Inbox:
             return f"{topic}: nothing received"
         return f"{topic}: {age_s:.2f} s old, limit {limit_s:.2f} s"
 
+    def _note_break(self, odometry: OdometryEstimate) -> None:
+        """Drop what holds in an odom that is no more."""
+        before = self._values.get("odometry")
+        if before is not None and odometry_breaks(before, odometry):
+            self._odom_since_s = odometry.stamp_s
+            for topic in IN_ODOM:
+                self._values.pop(topic, None)
+                self._arrivals.pop(topic, None)
+
     def _check_stamp(self, topic: str, stamp_s: float, now_s: float) -> None:
         if not np.isfinite(stamp_s):
             raise Rejected(f"stamp is {stamp_s!r}, it must be finite")
@@ -100,6 +117,11 @@ class Inbox:
         last_s = self._last_stamps_s.get(topic, -np.inf)
         if stamp_s < last_s or (stamp_s == last_s and topic not in MAY_REPEAT):
             raise Rejected(f"stamp {stamp_s:.3f} s is not after the last, {last_s:.3f} s")
+        if topic in IN_ODOM and stamp_s < self._odom_since_s:
+            raise Rejected(
+                f"stamp {stamp_s:.3f} s is before the break of odometry at "
+                f"{self._odom_since_s:.3f} s"
+            )
 
 
 def _check_plan(plan: Trajectory) -> None:

@@ -13,6 +13,7 @@ from lastmile.checks import (
     check_localization,
     check_obstacles,
     check_odometry,
+    odometry_breaks,
 )
 from lastmile.geometry.se2 import advance, compose, invert, wrap_angle
 from lastmile.handoff.approach import roll_out
@@ -45,6 +46,8 @@ AGE_MAX_S = {
     "obstacles": 0.5, "cost_map": 1.0, "bay/state": 0.5, "localization/status": 1.0,
     "base/state": 0.5,
 }  # fmt: skip
+IN_ODOM = ("localization/status", "obstacles", "cost_map")
+"""Topics whose values hold in the odom of their stamp."""
 CHECKS = {
     "odometry": check_odometry,
     "localization/status": check_localization,
@@ -77,6 +80,7 @@ class DockingComponent:
         self._task: DockingTask | None = None
         self._plan: Trajectory | None = None
         self._feedback_s = -np.inf
+        self._odom_since_s = -np.inf
         self._unfit_images = 0
 
     def receive(self, topic: str, value: Any) -> None:
@@ -93,12 +97,28 @@ class DockingComponent:
         except Rejected as error:
             self._guard.refuse(topic, "bad_value", str(error))
             return
-        if topic == "odometry":
+        if topic in IN_ODOM and value.stamp_s < self._odom_since_s:
+            self._guard.refuse(topic, "old", "stamp is before the break of odometry")
+        elif topic == "odometry":
+            if self._odometry and odometry_breaks(self._odometry[-1], value):
+                self._begin_anew(value.stamp_s)
             self._odometry.append(value)
         elif topic == "markers":
             self._images = [*self._images[-9:], value]
         else:
             self._latest[topic] = value
+
+    def _begin_anew(self, stamp_s: float) -> None:
+        """Forget what is known in an odom that holds no more; the task looks for the port again."""
+        self._odom_since_s = stamp_s
+        self._odometry.clear()
+        self._images.clear()
+        self._port.clear()
+        self._plan = None
+        for topic in IN_ODOM:
+            self._latest.pop(topic, None)
+        if self._task is not None:
+            self._task.begin_anew(stamp_s)
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Take orders and images, then move on the goal."""

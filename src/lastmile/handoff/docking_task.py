@@ -89,6 +89,7 @@ class DockingTask:
         self._creep_m = 0.0
         self._undock_m = config.undock_distance_m
         self._last_pose: np.ndarray | None = None
+        self._counts_on = False
         self._steps: dict[Phase, Callable[[Scene], Move | Verdict]] = {
             Phase.SEARCH: self._search,
             Phase.APPROACH: self._approach,
@@ -97,8 +98,24 @@ class DockingTask:
             Phase.UNDOCK: self._undock,
         }
 
+    def begin_anew(self, stamp_s: float) -> None:
+        """
+        Go on after a break of odometry, with nothing remembered in odom.
+
+        A way to the port is searched again; of a way back, what is left counts on from here.
+        """
+        if self.phase is Phase.UNDOCK:
+            if self._origin is not None:
+                self._undock_m += float(between(self._origin, self._last_pose)[0])
+                self._counts_on = True
+        else:
+            self.phase, self._phase_s = Phase.SEARCH, stamp_s
+        self._headings = self._origin = self._last_pose = None
+
     def step(self, scene: Scene) -> Move | Verdict:
         """Say how to move, or how the task ended."""
+        if self._counts_on:
+            self._origin, self._counts_on = scene.pose_odom_base, False
         if self._last_pose is not None:
             self.travelled_m += float(np.hypot(*(scene.pose_odom_base - self._last_pose)[:2]))
         self._last_pose = scene.pose_odom_base

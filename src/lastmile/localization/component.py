@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lastmile.checks import BREAK_S
 from lastmile.geometry.wgs84 import MapProjection
 from lastmile.localization.config import LocalizationConfig
 from lastmile.localization.inputs import InputGuard, malformed_start
@@ -44,7 +45,8 @@ class LocalizationComponent:
     Gathers sensor values and steps the localizer through them in the order of their stamps.
 
     Odometry is published at the stamp of the newest gyro reading, and not at all while gyro or
-    wheels are silent: whoever drives by it then sees it grow old and stops.
+    wheels are silent: whoever drives by it then sees it grow old and stops. After its start it is
+    held back for a while, so that readers tell by the gap that odom began at zero again.
     """
 
     def __init__(self, config: LocalizationConfig, context: Context) -> None:
@@ -60,6 +62,7 @@ class LocalizationComponent:
         self._guards = {topic: InputGuard(topic, config.motion.history_s) for topic in _ORDER}
         self._queue: list[tuple[str, Any]] = []
         self._published_s = -np.inf
+        self._began_s: float | None = None
         self._status: PoseEstimate | None = None
         self._told_s = -np.inf
         self._gyro_sigma = config.motion.gyro_noise_radps
@@ -129,7 +132,10 @@ class LocalizationComponent:
         silent = monitor.assess_sensors(
             stamp_s - self.localizer.imu_stamp_s, stamp_s - self.localizer.wheel_stamp_s
         )
-        if not silent and reckoning.stamp_s > self._published_s:
+        if self._began_s is None and np.isfinite(reckoning.stamp_s):
+            self._began_s = reckoning.stamp_s
+        known = self._began_s is not None and reckoning.stamp_s - self._began_s > BREAK_S
+        if known and not silent and reckoning.stamp_s > self._published_s:
             self._published_s = reckoning.stamp_s
             covariance = np.diag(np.square([self._speed_sigma, self._gyro_sigma]))
             out.append(

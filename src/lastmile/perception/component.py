@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.checks import odometry_breaks
 from lastmile.perception.config import PerceptionConfig
 from lastmile.perception.pipeline import Pipeline, Scan
 from lastmile.perception.sweep import ScanError, check_depth, check_lidar, odometry_between
@@ -34,6 +35,8 @@ class PerceptionComponent:
 
     def __init__(self, config: PerceptionConfig, robot: Any):
         self.config = config
+        self._robot = robot
+        self._breaks = 0
         self.pipeline = Pipeline(config, robot)
         self.scan: Scan | None = None
         """The stages of the last scan, for pictures."""
@@ -96,6 +99,7 @@ class PerceptionComponent:
             "scans": str(self._scans),
             "tracks": str(len(tracks)),
             "tracks_confirmed": str(sum(t.confirmed for t in tracks)),
+            "breaks of odometry": str(self._breaks),
             **{f"refused {topic}": str(n) for topic, n in sorted(self._refused.items())},
         }
         if stamp_s - self._last_s > SILENT_S:
@@ -134,7 +138,15 @@ class PerceptionComponent:
                 f"{self._odometry[-1].stamp_s:.3f} s; stamps must rise",
             )
         else:
+            if self._odometry and odometry_breaks(self._odometry[-1], value):
+                self._begin_anew()
             self._odometry.append(value)
+
+    def _begin_anew(self) -> None:
+        """Forget tracks and cost map, which are in an odom that holds no more."""
+        self._breaks += 1
+        self._odometry.clear()
+        self.pipeline = Pipeline(self.config, self._robot)
 
     def _take_depth(self, topic: str, grid: PointGrid) -> None:
         try:

@@ -60,8 +60,11 @@ class PlannerComponent:
         """Plan once."""
         self._now_s = stamp_s
         received, self._received = self._received, []
+        odom_since_s = self._inbox.odom_since_s
         for topic, value in received:
             self._inbox.put(topic, value, stamp_s)
+        if self._planner is not None and self._inbox.odom_since_s > odom_since_s:
+            self._planner = self._planner.anew()
         published, self._out = self._out, []
         if self._planner is not None:
             plan = self._make_plan(stamp_s)

@@ -13,6 +13,7 @@ from lastmile.checks import (
     check_localization,
     check_obstacles,
     check_odometry,
+    odometry_breaks,
 )
 from lastmile.planning.config import InputsConfig
 from lastmile.types import (
@@ -21,9 +22,16 @@ from lastmile.types import (
     SignalStates,
 )
 
+IN_ODOM = ("localization/status", "obstacles", "cost_map")
+"""Topics whose values hold in the odom of their stamp."""
+
 
 class Inbox:
-    """Newest good value of each topic, and what was turned away and why."""
+    """
+    Newest good value of each topic, and what was turned away and why.
+
+    After a break of odometry, at `odom_since_s`, values in odom from before it are turned away.
+    """
 
     def __init__(self, config: InputsConfig):
         self._limits = {
@@ -36,6 +44,7 @@ class Inbox:
         }
         self._ahead_s = config.ahead_s
         self._values: dict[str, Any] = {}
+        self.odom_since_s = -np.inf
         self.rejections: dict[str, int] = {}
         self.last_rejection = ""
 
@@ -53,10 +62,19 @@ class Inbox:
             if last is not None and value.stamp_s <= last.stamp_s:
                 raise Rejected(f"stamp {value.stamp_s:.3f} s is not after {last.stamp_s:.3f} s")
             check(value)
+            if topic in IN_ODOM and value.stamp_s < self.odom_since_s:
+                raise Rejected(
+                    f"stamp {value.stamp_s:.3f} s is before the break of odometry at "
+                    f"{self.odom_since_s:.3f} s"
+                )
         except Rejected as error:
             self.rejections[topic] = self.rejections.get(topic, 0) + 1
             self.last_rejection = f"{topic}: {error}"
             return
+        if topic == "odometry" and last is not None and odometry_breaks(last, value):
+            self.odom_since_s = value.stamp_s
+            for name in IN_ODOM:
+                self._values.pop(name, None)
         self._values[topic] = value
 
     def value(self, topic: str) -> Any:

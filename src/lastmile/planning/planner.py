@@ -69,6 +69,7 @@ class LocalPlanner:
         self.barred = False
         """The robot waits at a crossing that it will never be able to look over."""
         self._config = config
+        self._robot = robot
         self._limits = robot.limits
         low, high = robot.footprint.min(axis=0), robot.footprint.max(axis=0)
         self._half_width_m = 0.5 * float(high[1] - low[1])
@@ -95,6 +96,12 @@ class LocalPlanner:
         self._best_m = -np.inf
         self._progress_s = np.nan
         self._times_s = np.arange(0.0, PREDICTION_S + 1e-9, config.mpc.step_s)
+
+    def anew(self) -> LocalPlanner:
+        """Give a planner that is as far along the same route and remembers nothing in odom."""
+        planner = LocalPlanner(self._config, self._robot, self.reference.route)
+        planner.reference = self.reference
+        return planner
 
     # ------------------------------------------------------------------ the stages of a step
 
