@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from lastmile.evaluation.faults import Fault, judge_stop
+from lastmile.evaluation.faults import Fault, judge_stop, report_names_cause
 from lastmile.evaluation.run_log import RunLog
-from lastmile.types import Diagnostic, DiagnosticLevel, GroundTruth
+from lastmile.types import (
+    Diagnostic,
+    DiagnosticLevel,
+    GroundTruth,
+    SafetyLevel,
+    SafetyState,
+)
 
 SPEED, BRAKING = 1.4, 1.5
 FAULT = Fault("planner", "SIGKILL", 10.0)
@@ -55,3 +61,16 @@ def test_stop_that_is_late_weak_unnamed_or_missing_does_not_hold(log):
 def test_fault_outside_the_log_is_refused():
     with pytest.raises(ValueError, match="no motion about the fault at"):
         judge_stop(stop_log(0.2), Fault("planner", "SIGKILL", 99.0), BRAKING)
+
+
+def test_report_must_hold_a_cause_that_was_told_after_the_fault():
+    log = stop_log(0.2, cause="plan: 0.27 s old, limit 0.25 s")
+    log.observe(
+        10.3, "command_gate", "safety_state",
+        SafetyState(10.3, SafetyLevel.BRAKE, "none", ("plan: 0.26 s > 0.25 s", "bumper")),
+    )  # fmt: skip
+    assert report_names_cause("<td>plan: 0.27 s old, limit 0.25 s</td>", log, FAULT)
+    assert report_names_cause("<td>plan: 0.26 s &gt; 0.25 s; bumper</td>", log, FAULT)
+    assert not report_names_cause("<td>plan: 0.31 s old; bumper</td>", log, FAULT)
+    later = Fault("planner", "SIGKILL", 12.0)
+    assert not report_names_cause("<td>plan: 0.27 s old, limit 0.25 s</td>", log, later)

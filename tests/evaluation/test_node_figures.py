@@ -55,3 +55,14 @@ def test_complaints_come_in_order_and_without_those_of_the_start():
     assert (first.message, first.count) == ("e-stop", 1)
     assert (second.message, second.count) == ("plan is late", 2)
     assert (second.first_s, second.last_s) == (5.0, 9.0)
+
+
+def test_causes_that_begin_differently_are_complaints_of_their_own():
+    log = RunLog()
+    for stamp_s, message in ((3.0, "plan: 0.3 s old"), (9.0, "odometry: 0.2 s old"),
+                             (20.0, "plan: 0.4 s old")):  # fmt: skip
+        line = Diagnostic("command_gate: command gate", DiagnosticLevel.WARN, message)
+        log.observe(stamp_s, "command_gate", "diagnostics", line)
+    plan, odometry = complaints(log.diagnostics)
+    assert (plan.message, plan.count, plan.last_s) == ("plan: 0.3 s old", 2, 20.0)
+    assert (odometry.message, odometry.count) == ("odometry: 0.2 s old", 1)

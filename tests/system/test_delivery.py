@@ -1,24 +1,21 @@
 """A whole delivery over DDS: nodes, world, lockers and broker as processes of their own."""
 
 import json
-import os
-import signal
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from mcap.reader import make_reader
-from tests.system.conftest import processes_of
 
-from lastmile.handoff.journal import Journal, journal_path
+from lastmile.cli.demo_process import processes_of
+from lastmile.cli.ended_demos import SIMULATOR_DEAD, interrupt, kill_simulator
+from lastmile.handoff.journal import journal_path
 from lastmile.stack.topics import TOPICS
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Published by nobody while nobody steers by hand.
 SILENT = {"teleop/cmd_vel", "initialpose"}
-END_S = 5.0
 
 
 @pytest.mark.delivery
@@ -58,26 +55,18 @@ def test_parcel_comes_to_its_locker_and_the_run_is_told_in_full(demo):
     assert list((run.run_dir / "state" / "receipts").rglob("*.json"))
 
 
-@pytest.mark.parametrize("moment", ["run folder", "phase drive_to_origin", "phase take"])
-def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_the_journals_whole(demo, moment):
-    run = demo("--scenario", "quiet", "--rate", "4")
-    run.wait_for(moment)
-    began = time.monotonic()
-    run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(60.0) == 130, run.said()
-    assert time.monotonic() - began < END_S
-    assert not processes_of(run.run_dir)
-    for path in (run.run_dir / "state").glob("*.journal"):
-        # Opening holds every record against the chain of hashes.
-        kind, _, name = path.stem.partition("-")
-        Journal(path, f"mission of {name}" if kind == "mission" else name).close()
+@pytest.mark.parametrize("phase", ["starting", "driving", "handing over"])
+def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_the_journals_whole(tmp_path, phase):
+    ending = interrupt(phase, tmp_path / "run", "--scenario", "quiet", "--rate", "4")
+    assert ending.exit_code == 130, ending
+    assert ending.left == [], ending
+    assert ending.journal_troubles == [], ending
+    assert phase == "starting" or ending.journals == 4
 
 
-def test_dead_simulator_ends_everything_with_a_message(demo):
-    run = demo("--scenario", "quiet", "--rate", "4")
-    run.wait_for("all nodes are ready")
-    (pid,) = [p for p, line in processes_of(run.run_dir).items() if "simulator_node" in line]
-    os.kill(pid, signal.SIGKILL)
-    assert run.process.wait(60.0) == 1
-    assert "the stack ended: simulator killed by SIGKILL" in run.said()
-    assert not processes_of(run.run_dir)
+def test_dead_simulator_ends_everything_with_a_message(tmp_path):
+    ending = kill_simulator(tmp_path / "run", "--scenario", "quiet", "--rate", "4")
+    assert ending.exit_code == 1, ending
+    assert SIMULATOR_DEAD in ending.said
+    assert ending.left == [], ending
+    assert ending.journal_troubles == [], ending

@@ -135,24 +135,53 @@ def _localization_lines(
 
 def _fault_lines(faults: dict[str, Any] | None) -> list[Line]:
     if faults is None:
-        return [not_measured("killed and hung nodes", "all stops hold", "make campaign-faults")]
-    stops = faults["stops"]
+        return [not_measured("killed and hung nodes, Ctrl-C", "all hold", "make campaign-faults")]
+    stops, losses = faults["stops"], faults["losses"]
     held = sum(stop["holds"] for stop in stops)
+    named = sum(stop["in_report"] for stop in stops)
+    back = sum(loss["restarted"] for loss in losses)
+    whole = not faults["journal_troubles"]
     return [
         _source("faults", faults),
-        exactly(
-            "killed and hung: stops that hold",
-            f"{held} of {len(stops)}",
-            "",
-            f"{len(stops)} of {len(stops)}",
-        ),
+        exactly("killed and hung: stops that hold", f"{held} of {len(stops)}", "", "8 of 8"),
         at_most(
             "killed and hung: braking begins, worst",
             max((stop["braking_after_s"] for stop in stops), default=None),
             "s",
             0.3,
         ),
+        exactly("killed and hung: cause in the report", f"{named} of {len(stops)}", "", "8 of 8"),
         exactly("killed and hung: delivered all the same", str(faults["delivered"]), "", "True"),
+        exactly(
+            "recorder, mission, lockers killed: restarted",
+            f"{back} of {len(losses)}",
+            "",
+            "4 of 4",
+        ),
+        exactly(
+            "recorder, mission, lockers killed: parcel delivered exactly once",
+            str(faults["delivered_once"]),
+            "",
+            "True",
+        ),
+        exactly(
+            "recorder, mission, lockers killed: journals and receipts hold", str(whole), "", "True"
+        ),
+        *_ending_lines([faults["simulator_killed"]], "simulator killed", "1"),
+        *_ending_lines(
+            faults["interrupts"],
+            "Ctrl-C while starting, driving, docking, handing over",
+            "130, 130, 130, 130",
+        ),
+    ]
+
+
+def _ending_lines(endings: list[dict[str, Any]], what: str, codes: str) -> list[Line]:
+    troubles = sum(len(ending["journal_troubles"]) for ending in endings)
+    return [
+        exactly(f"{what}: exit code", ", ".join(str(e["exit_code"]) for e in endings), "", codes),
+        exactly(f"{what}: processes left after 5 s", sum(len(e["left"]) for e in endings), "", 0),
+        exactly(f"{what}: journals that do not hold", troubles, "", 0),
     ]
 
 

@@ -1,4 +1,4 @@
-"""`lastmile receipt`: check receipts of handovers, offline."""
+"""`lastmile receipt`: check receipts and journals of handovers, offline."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from lastmile.errors import UserError
 from lastmile.handoff import receipt as receipts
+from lastmile.handoff.audit import audit
 
 app = typer.Typer(no_args_is_help=True, help="Check receipts of handovers.")
 
@@ -38,6 +39,22 @@ def verify(
     typer.echo(f"to     {body.receiver}, key {body.receiver_key}")
     typer.echo(f"at     {body.accepted_at_s:.3f} s, handoff {body.handoff_id}")
     typer.echo("both signatures hold")
+
+
+@app.command("audit")
+def audit_command(
+    folder: Annotated[Path, typer.Argument(help="State folder of a run or a robot that rests.")],
+) -> None:
+    """Check every journal and receipt of a state folder, and tell who holds which parcel."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; journals are in <run folder>/state")
+    found = audit(folder)
+    for parcel_id, holders in sorted(found.holders.items()):
+        typer.echo(f"{parcel_id} is with {', '.join(holders)}")
+    typer.echo(f"{found.journals} journals, {found.records} records, {found.receipts} receipts")
+    if found.troubles:
+        raise UserError("; ".join(found.troubles))
+    typer.echo("all hold")
 
 
 def _known_keys(pairs: list[str]) -> dict[str, str]:

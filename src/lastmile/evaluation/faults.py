@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import escape
 
 from lastmile.evaluation.run_log import RunLog
 from lastmile.types import DiagnosticLevel
@@ -119,14 +120,30 @@ def _first_below(stamps: np.ndarray, speeds: np.ndarray, limit: float) -> float:
     return float(stamps[i - 1] + part * (stamps[i] - stamps[i - 1]))
 
 
+def report_names_cause(page: str, log: RunLog, fault: Fault) -> bool:
+    """Tell whether the report of a run holds a cause that was told after a fault, word for word."""
+    told = [message for _, message in _told(log, fault)]
+    for entry in log.safety:
+        if _soon(entry.stamp_s, fault):
+            told += [c for c in entry.value.causes if any(w in c for w in CAUSES[fault.node])]
+    return any(str(escape(message)) in page for message in told)
+
+
 def _named_cause(log: RunLog, fault: Fault) -> str:
     """Find the first diagnostic after a fault that names its cause."""
+    return next((f"{name}: {message}" for name, message in _told(log, fault)), "")
+
+
+def _told(log: RunLog, fault: Fault) -> Iterator[tuple[str, str]]:
+    """Yield who said on /diagnostics what names the cause of a fault."""
     words = CAUSES[fault.node]
     for name, entries in log.diagnostics.items():
         for entry in entries:
-            soon = 0.0 < entry.stamp_s - fault.stamp_s < AFTERMATH_S + DIAGNOSTICS_S
             bad = entry.value.level is not DiagnosticLevel.OK
             message = entry.value.message
-            if soon and bad and any(word in message for word in words):
-                return f"{name}: {message}"
-    return ""
+            if _soon(entry.stamp_s, fault) and bad and any(word in message for word in words):
+                yield name, message
+
+
+def _soon(stamp_s: float, fault: Fault) -> bool:
+    return 0.0 < stamp_s - fault.stamp_s < AFTERMATH_S + DIAGNOSTICS_S

@@ -31,7 +31,11 @@ class NodeFigures:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A diagnostic that was not all right: how often, since when, and what it said first."""
+    """
+    A diagnostic that was not all right: how often, since when, and what it said first.
+
+    Messages of one name that begin with the same word are one complaint, whatever their numbers.
+    """
 
     name: str
     count: int
@@ -75,16 +79,14 @@ def _sum_up(name: str, entries: Sequence[Entry]) -> NodeFigures:
 
 def complaints(diagnostics: Mapping[str, Sequence[Entry]]) -> list[Complaint]:
     """List what was not all right, in the order in which it began."""
-    found = []
+    alike: dict[tuple[str, str], list[Entry]] = {}
     for name, entries in diagnostics.items():
-        bad = [
-            entry
-            for entry in entries
-            if entry.value.level is not DiagnosticLevel.OK
-            and not entry.value.message.startswith(STARTUP)
-        ]
-        if bad:
-            first, last = bad[0], bad[-1]
-            message = first.value.message
-            found.append(Complaint(name, len(bad), first.stamp_s, last.stamp_s, message))
+        for entry in entries:
+            message = entry.value.message
+            if entry.value.level is not DiagnosticLevel.OK and not message.startswith(STARTUP):
+                alike.setdefault((name, message.split(" ")[0]), []).append(entry)
+    found = [
+        Complaint(name, len(bad), bad[0].stamp_s, bad[-1].stamp_s, bad[0].value.message)
+        for (name, _), bad in alike.items()
+    ]
     return sorted(found, key=lambda c: c.first_s)

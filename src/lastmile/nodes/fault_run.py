@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from lastmile.errors import UserError
 from lastmile.evaluation.faults import AFTERMATH_S, STANDING_MPS, Fault
-from lastmile.nodes.delivery_run import DeliveryRun
-from lastmile.types import TaskResult
+from lastmile.nodes.delivery_run import DeliveryRun, Glance
+from lastmile.nodes.stack_plan import locker_node
+from lastmile.types import DeliverGoal, TaskResult
 
 # The robot has settled at its cruising speed before anything happens to it.
 CRUISE_MPS = 1.0
@@ -20,45 +21,71 @@ ROOM_M = 8.0
 # A hung node is let go on after so long (of simulated time).
 HANG_S = 4.0
 LOOK_S = 0.02
-DRIVES = "drive_"
+DRIVES, GIVES = "drive_", "give"
+# A handover is under way, by the robot's journal.
+UNDER_WAY = ("(offered)", "(released)")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One fault to come: a node, a signal, and whether the robot must stop for it."""
+    """
+    One fault to come: a node, a signal, and whether the robot must stop for it.
+
+    It comes while the robot drives, or, with `giving`, while it gives the parcel to the locker.
+    """
 
     node: str
     signal: signal.Signals
     stops: bool = True
+    giving: bool = False
 
 
 DRIVING_NODES = ("localization", "perception", "planner", "command_gate")
 FULL = tuple(
     Plan(node, number) for number in (signal.SIGKILL, signal.SIGSTOP) for node in DRIVING_NODES
 )
-# What is not needed to drive; the robot may go on.
-BESIDES = tuple(Plan(node, signal.SIGKILL, stops=False) for node in ("recorder", "mission"))
+
+
+def besides(order: DeliverGoal) -> tuple[Plan, ...]:
+    """List kills of what is not needed to drive: recorder, mission and both lockers of an order."""
+    giver, receiver = locker_node(order.from_locker_id), locker_node(order.to_locker_id)
+    return (
+        *(Plan(node, signal.SIGKILL, stops=False) for node in ("recorder", "mission", giver)),
+        Plan(receiver, signal.SIGKILL, stops=False, giving=True),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A killed process that is not needed to drive: when, in which phase, and if it came back."""
+
+    node: str
+    stamp_s: float
+    phase: str
+    restarted: bool
 
 
 class FaultRun:
     """
-    Sends signals to nodes of a delivery while the robot drives.
+    Sends signals to nodes of a delivery while the robot drives or gives the parcel.
 
     Parameters
     ----------
     run : DeliveryRun
         Entered, not begun.
-    plans : sequence of Plan
-        Faults, one after the other, each once the robot drives again.
+    plans : iterable of Plan
+        Faults, one after the other, each once the robot drives again or gives.
     tell : callable
         Called with a sentence at each step.
 
     """
 
     def __init__(
-        self, run: DeliveryRun, plans: Sequence[Plan], tell: Callable[[str], None] = lambda _: None
+        self, run: DeliveryRun, plans: Iterable[Plan], tell: Callable[[str], None] = lambda _: None
     ) -> None:
         self.faults: list[Fault] = []
+        """Those for which the robot must stop."""
+        self.losses: list[Loss] = []
         self._run = run
         self._plans = list(plans)
         self._tell = tell
@@ -81,8 +108,9 @@ class FaultRun:
             glance, now = self._run.look(), truth()
             if glance.stamp_s > limit_s:
                 raise UserError(f"no result of the delivery within {limit_s:g} s")
-            if self._plans and self._is_cruising(glance, now):
-                self._inject(self._plans.pop(0), truth)
+            if (plan := self._due(glance, now)) is not None:
+                self._plans.remove(plan)
+                self._inject(plan, glance, truth)
                 self._cruising_since_s = None
             if not (self._plans or to_the_end):
                 return None
@@ -91,7 +119,13 @@ class FaultRun:
             raise UserError(f"the delivery was over before these had their turn: {left}")
         return result
 
-    def _is_cruising(self, glance: Any, truth: Any) -> bool:
+    def _due(self, glance: Glance, truth: Any) -> Plan | None:
+        """Give the next plan whose moment this is."""
+        cruising = self._is_cruising(glance, truth)
+        gives = glance.phase == GIVES and glance.custody.endswith(UNDER_WAY)
+        return next((p for p in self._plans if (gives if p.giving else cruising)), None)
+
+    def _is_cruising(self, glance: Glance, truth: Any) -> bool:
         """Tell whether the robot has driven at speed for a while and still has some way to go."""
         steady = (
             glance.phase.startswith(DRIVES)
@@ -107,12 +141,12 @@ class FaultRun:
             self._cruising_since_s = truth.stamp_s
         return truth.stamp_s - self._cruising_since_s > CRUISE_S
 
-    def _inject(self, plan: Plan, truth: Callable[[], Any]) -> None:
+    def _inject(self, plan: Plan, glance: Glance, truth: Callable[[], Any]) -> None:
         stack = self._run.stack
         pid = stack.pid(plan.node)
         fault = Fault(plan.node, plan.signal.name, truth().stamp_s)
         stack.kill(plan.node, plan.signal)
-        self._tell(f"{fault.stamp_s:.1f} s: {plan.signal.name} to {plan.node}")
+        self._tell(f"{fault.stamp_s:.1f} s, {glance.phase}: {plan.signal.name} to {plan.node}")
         if plan.stops:
             self.faults.append(fault)
             self._wait_for(
@@ -121,16 +155,19 @@ class FaultRun:
         if plan.signal is signal.SIGSTOP:
             self._wait_for(lambda: truth().stamp_s > fault.stamp_s + HANG_S, fault, "")
             stack.kill(plan.node, signal.SIGCONT)
-        else:
-            self._wait_for(
-                lambda: stack.pid(plan.node) not in (None, pid), fault, "it is not started again"
-            )
+            return
+        restarted = self._wait_for(
+            lambda: stack.pid(plan.node) not in (None, pid), fault, "it is not started again"
+        )
+        if not plan.stops:
+            self.losses.append(Loss(plan.node, fault.stamp_s, glance.phase, restarted))
 
-    def _wait_for(self, done: Callable[[], bool], fault: Fault, trouble: str) -> None:
+    def _wait_for(self, done: Callable[[], bool], fault: Fault, trouble: str) -> bool:
         """Wait for as long as a fault is judged; a trouble is told, the verdict counts."""
         deadline = time.monotonic() + 3.0 * AFTERMATH_S / self._run.rate
         while not done():
             if time.monotonic() > deadline:
                 self._tell(f"after {fault.signal} to {fault.node}: {trouble}")
-                return
+                return False
             self._run.wait(LOOK_S)
+        return True
