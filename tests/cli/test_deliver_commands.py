@@ -1,8 +1,11 @@
+import signal
+
 import pytest
 
 from lastmile.cli.deliver_commands import app as deliver
 from lastmile.errors import UserError
 from lastmile.nodes import operator_client
+from lastmile.types import TaskOutcome, TaskResult
 
 
 class DeafClient:
@@ -29,3 +32,25 @@ def test_a_delivery_without_an_end_is_told_in_one_sentence(monkeypatch):
     order = ["order-1", "--parcel", "p", "--start", "a", "--goal", "b", "--limit-s", "2"]
     with pytest.raises(UserError, match="no result of the delivery within 2 s; the delivery goes"):
         deliver(args=order)
+
+
+class PromptClient(DeafClient):
+    """Brings the end at once."""
+
+    def wait(self, timeout_s, meanwhile):
+        return TaskResult("g", 0.0, self.outcome, "to_locker_id is 'zz', which is no locker")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [(TaskOutcome.SUCCEEDED, 0), (TaskOutcome.FAILED, 1), (TaskOutcome.CANCELED, 130)],
+)
+def test_exit_code_tells_how_the_delivery_ended(monkeypatch, capsys, outcome, code):
+    monkeypatch.setattr(operator_client, "OperatorClient", PromptClient)
+    monkeypatch.setattr(PromptClient, "outcome", outcome, raising=False)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit) as ended:
+        deliver(args=["order-1", "--parcel", "p", "--start", "a", "--goal", "zz"])
+    signal.signal(signal.SIGINT, before)
+    assert ended.value.code == code
+    assert f"{outcome.value}: to_locker_id is 'zz'" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -67,3 +68,18 @@ def test_broker_that_does_not_end_is_killed_within_a_second(tmp_path):
         pid = running.pid
         os.kill(pid, signal.SIGSTOP)
     assert ends(pid)
+
+
+@needs_mosquitto
+def test_port_in_use_ends_the_program_with_1_and_is_named(tmp_path):
+    with socket.socket() as taken:
+        taken.bind((broker.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "lastmile.nodes.broker_program", "--port", str(port)]
+        done = subprocess.run(
+            [*command, "--folder", str(tmp_path)], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert f"broker port {port} on {broker.HOST} is in use" in done.stderr
+    assert "Traceback" not in done.stderr

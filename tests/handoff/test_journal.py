@@ -1,6 +1,8 @@
 """The journal keeps what it said it kept, and notices when it did not."""
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -119,3 +121,31 @@ def test_unwritable_place_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(JournalError, match="cannot be opened"):
         Journal(tmp_path / "file" / "a.journal", "robot-1")
+
+
+FULL_DISK = """
+import resource, sys
+from lastmile.handoff.journal import Journal, JournalWriteError
+journal = Journal(sys.argv[1], "robot-1")
+journal.append(0.0, b"first")
+# The system refuses to let files grow any more, as a full disk does, for root too.
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    journal.append(1.0, b"x" * 200_000)
+except JournalWriteError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+def test_disk_that_the_system_calls_full_loses_nothing_that_was_written(tmp_path):
+    path = tmp_path / "a.journal"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert "a.journal: record 2 could not be written: " in done.stdout
+    again = Journal(path, "robot-1")
+    assert [entry.body for entry in again.entries] == [b"first"]
+    assert again.append(2.0, b"second").seq == 2
+    again.close()

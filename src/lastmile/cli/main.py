@@ -13,7 +13,10 @@ import sys
 import click
 import typer
 
+from lastmile.config import ConfigError
 from lastmile.errors import UserError
+
+FAILED, BAD_USAGE = 1, 2
 
 COMMANDS = {
     "map": ("lastmile.cli.map_commands", "Build and look at site bundles."),
@@ -71,9 +74,14 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line: exit code 0 on success, 1 on failure, 2 on bad usage."""
+    """
+    Run the command line: exit code 0 on success, 1 on failure, 2 on bad usage.
+
+    A parameter, scenario or option that is unknown or breaks a rule is bad usage, whether it was
+    typed or read from a file.
+    """
     try:
         cli.main(standalone_mode=True)
     except UserError as error:
         typer.echo(f"lastmile: {error}", err=True)
-        sys.exit(1)
+        sys.exit(BAD_USAGE if isinstance(error, ConfigError) else FAILED)

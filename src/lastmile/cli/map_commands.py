@@ -13,7 +13,6 @@ from lastmile.maps.bundle import read_site, write_site
 from lastmile.maps.osm_extract import Box
 from lastmile.maps.osm_import import RESOLUTION_M, ImportReport, box_around, build_site
 from lastmile.maps.picture import draw_site
-from lastmile.maps.site import SiteError
 from lastmile.planning.route_planner import RouteError, RoutePlanner
 from lastmile.share import find_share, find_site
 from lastmile.vehicle.description import read_robot
@@ -94,7 +93,7 @@ def show(
         loaded = read_site(find_site(site))
         found = RoutePlanner(loaded).plan(*route) if route else None
         draw_site(loaded, output, found)
-    except (UserError, SiteError, RouteError) as error:
+    except (UserError, RouteError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{output}: cannot be written: {error.strerror or error}")

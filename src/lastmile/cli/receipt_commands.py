@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lastmile.config import ConfigError
 from lastmile.errors import UserError
 from lastmile.handoff import receipt as receipts
 from lastmile.handoff.audit import audit
@@ -62,6 +63,6 @@ def _known_keys(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         party, _, value = pair.partition("=")
         if not party or len(value) != 64 or set(value) - set("0123456789abcdef"):
-            raise UserError(f"--key {pair!r}: expected PARTY=HEX with 64 hexadecimal digits")
+            raise ConfigError(f"--key {pair!r}: expected PARTY=HEX with 64 hexadecimal digits")
         keys[party] = value
     return keys

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lastmile.cli.run_folders import new_run_dir
+from lastmile.config import ConfigError
 from lastmile.errors import UserError
 
 app = typer.Typer(add_completion=False)
@@ -107,14 +108,14 @@ def checked_namespace(text: str) -> str:
 
     Raises
     ------
-    UserError
+    ConfigError
         If it is not made of words of letters, digits and underscores.
 
     """
     words = [word for word in text.split("/") if word]
     for word in words:
         if not (word.isascii() and word.replace("_", "a").isalnum() and not word[0].isdigit()):
-            raise UserError(
+            raise ConfigError(
                 f"namespace {text!r}: {word!r} must be letters, digits and underscores, and not"
                 " begin with a digit"
             )

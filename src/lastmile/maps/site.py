@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lastmile.errors import UserError
 from lastmile.types import EdgeKind
 
 FOOTPRINT_KINDS = ("building", "barrier", "kerb", "tree", "pole", "furniture")
@@ -21,7 +22,7 @@ POINT_RADIUS_M = {"tree": 0.20, "pole": 0.10, "furniture": 0.30, "barrier": 0.15
 MAP_SOURCES = ("footprints", "lidar")
 
 
-class SiteError(ValueError):
+class SiteError(UserError):
     """A site, or a file of its bundle, that breaks a stated rule; the message names both."""
 
 

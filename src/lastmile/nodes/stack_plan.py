@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lastmile import config as configs
+from lastmile.config import ConfigError
 from lastmile.errors import UserError
 from lastmile.handoff.config import LinkConfig
 from lastmile.nodes.parameters import HostConfig, write_parameter_file
@@ -128,7 +129,7 @@ def settings_of_scenario(
         lockers = (order.from_locker_id, order.to_locker_id)
     for locker in lockers:
         if locker not in known:
-            raise UserError(f"locker {locker!r} is not at site {site}: {', '.join(known)}")
+            raise ConfigError(f"locker {locker!r} is not at site {site}: {', '.join(known)}")
     seed = read.seed if seed is None else seed
     return StackSettings(run_dir, site, lockers, True, str(path), seed, **rest)
 
@@ -174,10 +175,10 @@ def plan_nodes(settings: StackSettings, link: LinkConfig) -> list[PlannedNode]:
 
 
 def read_broker(broker: str) -> LinkConfig:
-    """Read "host:port"; UserError if it is not of that form."""
+    """Read "host:port"; ConfigError if it is not of that form."""
     host, _, port = broker.rpartition(":")
     if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise UserError(f"broker {broker!r}: expected host:port")
+        raise ConfigError(f"broker {broker!r}: expected host:port")
     return LinkConfig(host=host, port=int(port))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lastmile.errors import UserError
+from lastmile.config import ConfigError
 from lastmile.handoff.link import MemoryNetwork
 from lastmile.maps.site import Site
 from lastmile.simulation.component import SimulatorComponent
@@ -34,20 +34,20 @@ def order_of(scenario: Scenario, site: Site) -> DeliverGoal:
 
     Raises
     ------
-    UserError
+    ConfigError
         If the scenario has no parcel or names a locker that the site lacks.
 
     """
     if not scenario.parcels:
-        raise UserError("the scenario has no parcel; give one under `parcels`")
+        raise ConfigError("the scenario has no parcel; give one under `parcels`")
     ids = [locker.id for locker in site.lockers]
     parcel = scenario.parcels[0]
     from_id, to_id = parcel.locker or ids[0], scenario.goal or ids[-1]
     for locker_id in (from_id, to_id):
         if locker_id not in ids:
-            raise UserError(f"locker {locker_id!r} is not at site {site.name}: {', '.join(ids)}")
+            raise ConfigError(f"locker {locker_id!r} is not at site {site.name}: {', '.join(ids)}")
     if from_id == to_id:
-        raise UserError(f"the parcel is in locker {from_id!r} already; it is also the goal")
+        raise ConfigError(f"the parcel is in locker {from_id!r} already; it is also the goal")
     return DeliverGoal("goal-1", "order-1", parcel.id, from_id, to_id)
 
 

@@ -1,0 +1,29 @@
+"""Every row of the page on bad input names tests that exist."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in PAGE.splitlines()
+    if line.startswith("|") and line.count(" | ") == 3 and "---" not in line
+]
+ROWS = [row for row in ROWS if row[-1].rstrip(" |") != "test"]
+
+
+def test_page_has_the_rows():
+    assert len(ROWS) > 25
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0][:40] for row in ROWS])
+def test_row_names_tests_that_exist(row):
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[-1])
+    assert named, row
+    for path, function in named:
+        tree = ast.parse((ROOT / path).read_text())
+        assert function in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, path
