@@ -17,12 +17,13 @@ SPEED, BRAKING = 1.4, 1.5
 FAULT = Fault("planner", "SIGKILL", 10.0)
 
 
-def stop_log(begins_s, braking=BRAKING, cause="plan: 0.27 s old, limit 0.25 s"):
-    """Drive at constant speed and brake evenly some time after the fault."""
+def stop_log(begins_s, braking=BRAKING, cause="plan: 0.27 s old, limit 0.25 s", gaining=0.0):
+    """Drive at constant speed, or gaining some, and brake evenly some time after the fault."""
     log = RunLog()
     for stamp_s in np.arange(8.0, 20.0, 0.02):
         braked_s = np.clip(stamp_s - FAULT.stamp_s - begins_s, 0.0, SPEED / braking)
         speed = SPEED - braking * braked_s
+        speed += gaining * float(np.clip(stamp_s - FAULT.stamp_s, 0.0, begins_s))
         x = SPEED * (min(stamp_s, FAULT.stamp_s + begins_s) - 8.0)
         x += SPEED * braked_s - 0.5 * braking * braked_s**2
         log.observe(
@@ -47,6 +48,11 @@ def test_stop_in_time_holds_and_its_figures_are_those_of_the_motion():
     assert verdict.allowed_m == pytest.approx(0.3 * SPEED + SPEED**2 / 2 / BRAKING)
     assert verdict.cause.endswith("plan: 0.27 s old, limit 0.25 s")
     assert verdict.holds
+
+
+def test_braking_of_a_robot_that_was_gaining_speed_begins_when_its_speed_falls():
+    verdict = judge_stop(stop_log(0.25, gaining=1.0), FAULT, BRAKING)
+    assert verdict.braking_after_s == pytest.approx(0.27, abs=0.01)
 
 
 @pytest.mark.parametrize(

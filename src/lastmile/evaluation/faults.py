@@ -14,8 +14,8 @@ from lastmile.types import DiagnosticLevel
 
 BRAKING_BEGINS_S = 0.3
 STANDING_MPS = 0.02
-# The speed has fallen by so much below that of the moment of the fault: it brakes. Less may be the
-# planner's own doing.
+# The speed has fallen by so much below the highest since the fault: it brakes. Less may be the
+# planner's own doing. A robot that was gaining speed gains on until it brakes.
 SLOWER_MPS = 0.03
 # What follows a fault is looked at for so long; a node that was killed is back after about 5 s.
 AFTERMATH_S = 6.0
@@ -101,23 +101,28 @@ def judge_stop(log: RunLog, fault: Fault, braking_mps2: float) -> StopVerdict:
     return StopVerdict(
         fault,
         speed,
-        _first_below(stamps, speeds, speed - SLOWER_MPS) - fault.stamp_s,
+        _begin_of_braking(stamps, np.append(speed, speeds)) - fault.stamp_s,
         float(gone[standing.argmax()]) if standing.any() else float("inf"),
         speed * BRAKING_BEGINS_S + speed**2 / (2.0 * braking_mps2),
         _named_cause(log, fault),
     )
 
 
-def _first_below(stamps: np.ndarray, speeds: np.ndarray, limit: float) -> float:
-    """Find when the speed first falls below a limit, between the samples; never is infinite."""
-    below = speeds < limit
+def _begin_of_braking(stamps: np.ndarray, speeds: np.ndarray) -> float:
+    """
+    Find when the speed has fallen from its highest, between the samples; never is infinite.
+
+    `speeds` has the speed at the fault in front of those at the stamps.
+    """
+    limits = np.maximum.accumulate(speeds)[1:] - SLOWER_MPS
+    below = speeds[1:] < limits
     if not below.any():
         return float("inf")
     i = int(below.argmax())
     if i == 0:
         return float(stamps[0])
-    part = (speeds[i - 1] - limit) / (speeds[i - 1] - speeds[i])
-    return float(stamps[i - 1] + part * (stamps[i] - stamps[i - 1]))
+    before, after, limit = speeds[i], speeds[i + 1], limits[i]
+    return float(stamps[i - 1] + (before - limit) / (before - after) * (stamps[i] - stamps[i - 1]))
 
 
 def report_names_cause(page: str, log: RunLog, fault: Fault) -> bool:

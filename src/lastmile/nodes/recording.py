@@ -11,7 +11,8 @@ from mcap.writer import CompressionType, Writer
 from lastmile.errors import UserError
 from lastmile.nodes.message_definitions import definition
 
-CHUNK_BYTES = 4 << 20
+# What is not in a whole chunk yet is lost with a recorder that is killed: about half a second.
+CHUNK_BYTES = 1 << 20
 COMPRESSIONS = {
     "zstd": CompressionType.ZSTD,
     "lz4": CompressionType.LZ4,
