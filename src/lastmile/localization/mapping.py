@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.checks import odometry_breaks
 from lastmile.geometry.se2 import advance, between, compose, rotate, transform
 from lastmile.geometry.wgs84 import MapProjection
 from lastmile.localization.anchors import pose_from_markers
@@ -49,12 +50,17 @@ ODOMETRY_REACH_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Keyframe:
-    """A scan with the drive's own idea of its pose; `sigma` (3,) in map."""
+    """
+    A scan with the drive's own idea of its pose; `sigma` (3,) in map.
+
+    It is `joined` to the one before unless odometry broke between them.
+    """
 
     scan: PlanarScan
     pose_odom_base: np.ndarray
     pose_map_base: np.ndarray
     sigma: np.ndarray
+    joined: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +120,12 @@ class LidarMapper:
         self._anchored_s = -np.inf
         self._odometry: deque[OdometryEstimate] = deque(maxlen=100)
         self._status: PoseEstimate | None = None
+        self._broke = False
 
     def receive(self, topic: str, value: Any) -> None:
         """Take a value of the drive; topics that make no map are passed over."""
         if isinstance(value, OdometryEstimate):
-            self._odometry.append(value)
+            self._take_odometry(value)
         elif isinstance(value, PoseEstimate):
             self._status = value
         elif isinstance(value, PointGrid) and topic == "lidar/points":
@@ -183,13 +190,20 @@ class LidarMapper:
             float(np.hypot(*(poses - first)[:, :2].T).max()),
         )
 
+    def _take_odometry(self, odometry: OdometryEstimate) -> None:
+        """After a break nothing is told from the keyframes before it until there is a new one."""
+        if self._odometry and odometry_breaks(self._odometry[-1], odometry):
+            self._odometry.clear()
+            self._broke = True
+        self._odometry.append(odometry)
+
     def _take_cloud(self, cloud: PointGrid) -> None:
         odometry, status = self._odometry_at(cloud.stamp_s), self._status
         if odometry is None or status is None:
             return
         if status.state in (LocalizationState.INITIALIZING, LocalizationState.LOST):
             return
-        if self.keyframes and not self._is_far(odometry.pose_odom_base):
+        if self.keyframes and not (self._broke or self._is_far(odometry.pose_odom_base)):
             return
         lidar = self._mounts["lidar_link"]
         sweep = sweep_of(cloud, lambda stamp_s: self._pose_at(stamp_s, odometry))
@@ -199,12 +213,14 @@ class LidarMapper:
         level_m = max(status.protection_along_m, status.protection_lateral_m)
         sigma = np.array([level_m, level_m, status.protection_yaw_rad]) / PROTECTION_SIGMAS
         pose_map_base = compose(status.pose_map_odom, odometry.pose_odom_base)
-        self.keyframes.append(Keyframe(scan, odometry.pose_odom_base, pose_map_base, sigma))
+        joined = bool(self.keyframes) and not self._broke
+        self.keyframes.append(Keyframe(scan, odometry.pose_odom_base, pose_map_base, sigma, joined))
+        self._broke = False
 
     def _take_fix(self, fix: GnssFix) -> None:
         """Anchor the position, not the heading, by a fix with carrier phase."""
         odometry = self._odometry_at(fix.stamp_s)
-        recent = fix.stamp_s < self._anchored_s + ANCHOR_PERIOD_S
+        recent = self._broke or fix.stamp_s < self._anchored_s + ANCHOR_PERIOD_S
         if fix.fix_type != FixType.RTK or not self.keyframes or odometry is None or recent:
             return
         antenna = self._projection.to_map(fix.latitude_deg, fix.longitude_deg)
@@ -215,7 +231,7 @@ class LidarMapper:
 
     def _take_markers(self, markers: MarkerArray) -> None:
         """Anchor the pose before a locker."""
-        recent = markers.stamp_s < self._anchored_s + ANCHOR_PERIOD_S
+        recent = self._broke or markers.stamp_s < self._anchored_s + ANCHOR_PERIOD_S
         if recent or not self.keyframes or self._odometry_at(markers.stamp_s) is None:
             return
         T_base_camera = self._mounts[markers.frame_id]
@@ -262,7 +278,7 @@ class LidarMapper:
         for k, keyframe in enumerate(self.keyframes):
             variances = np.square(keyframe.sigma) * config.pose_correlation
             graph.add_prior(k, keyframe.pose_map_base, np.diag(1.0 / variances))
-            if k:
+            if keyframe.joined:
                 before = self.keyframes[k - 1].pose_odom_base
                 graph.add_edge(k - 1, k, between(before, keyframe.pose_odom_base), rolling, True)
         for anchor in self.anchors:
