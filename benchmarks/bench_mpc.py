@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from lastmile.geometry.clearance_field import ClearanceField
+from lastmile.geometry.grid import ClearanceField
 from lastmile.planning.config import MpcConfig
 from lastmile.planning.mpc import Mpc, MpcProblem
 

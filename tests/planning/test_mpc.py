@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lastmile.geometry.clearance_field import ClearanceField
+from lastmile.geometry.grid import ClearanceField
 from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
 from lastmile.planning.mpc import Mpc, MpcProblem, shift_inputs

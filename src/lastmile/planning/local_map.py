@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lastmile.geometry.clearance_field import ClearanceField, clearance_field, close_gaps
+from lastmile.geometry.grid import ClearanceField, clearance_field, close_gaps, shifted
 from lastmile.planning.config import LocalMapConfig
 from lastmile.types import Cell, LocalCostMap, Obstacle
 
@@ -92,8 +92,8 @@ class LocalMapper:
         )
         if same_grid:
             shift = np.rint((cost_map.origin - self._origin) / cost_map.resolution_m).astype(int)
-            old_cells = _shifted(self._cells, shift, np.int8(Cell.UNKNOWN))
-            old_seen_s = _shifted(self._seen_s, shift, -np.inf)
+            old_cells = shifted(self._cells, shift, np.int8(Cell.UNKNOWN))
+            old_seen_s = shifted(self._seen_s, shift, -np.inf)
             recent = (cells == Cell.UNKNOWN) & (
                 old_seen_s > cost_map.stamp_s - self._config.memory_s
             )
@@ -155,16 +155,3 @@ def _grown(outline: np.ndarray, margin_m: float) -> np.ndarray:
     away = outline - middle
     length = np.maximum(np.hypot(*away.T), 1e-6)[:, None]
     return middle + away * (1.0 + np.sqrt(2.0) * margin_m / length)
-
-
-def _shifted(grid: np.ndarray, shift: np.ndarray, fill) -> np.ndarray:
-    """Move a grid's content when its origin moved by whole cells (x, y)."""
-    rows, columns = grid.shape
-    out = np.full_like(grid, fill)
-    dx, dy = int(shift[0]), int(shift[1])
-    if abs(dx) >= columns or abs(dy) >= rows:
-        return out
-    to = (slice(max(-dy, 0), rows - max(dy, 0)), slice(max(-dx, 0), columns - max(dx, 0)))
-    of = (slice(max(dy, 0), rows - max(-dy, 0)), slice(max(dx, 0), columns - max(-dx, 0)))
-    out[to] = grid[of]
-    return out

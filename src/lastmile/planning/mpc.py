@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lastmile.geometry.clearance_field import ClearanceField
+from lastmile.geometry.grid import ClearanceField
 from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
 

@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
-from lastmile.geometry.clearance_field import ClearanceField
+from lastmile.geometry.grid import ClearanceField
 from lastmile.geometry.predicted_discs import Disc
 from lastmile.types import ObstacleKind
-from lastmile.vehicle.motion_plan import Motion
+from lastmile.vehicle.motion_plan import MOVES, Motion
 
 OUTLINE_SPACING_M = 0.1
 ESCAPE_SPEED_MPS = 0.3
@@ -53,7 +53,7 @@ class Surroundings:
 
 
 class Certifier:
-    """Checks motions of one robot."""
+    """Checks motions of one robot; what is slower than `least_motion` [m/s, rad/s] stands."""
 
     def __init__(
         self,
@@ -62,12 +62,14 @@ class Certifier:
         least_people_m: float,
         robot_discs_m: tuple[float, ...],
         robot_radius_m: float,
+        least_motion: float = MOVES,
     ):
         self.outline = outline_points(footprint, OUTLINE_SPACING_M)
         self.margin_m = margin_m
         self.middles_m = np.asarray(robot_discs_m, float)
         self._least_m = least_people_m
         self._radius_m = robot_radius_m
+        self._least_motion = least_motion
 
     def check(self, motion: Motion, around: Surroundings, stops: bool = False) -> str:
         """
@@ -75,7 +77,7 @@ class Certifier:
 
         `stops` tells that it only brakes: that may bring the robot nearer to who came too near.
         """
-        if not motion.moves:
+        if np.abs(motion.twists).max() <= self._least_motion:
             return ""
         ground = self._check_ground(motion, around.local_map)
         return ground or self._check_discs(motion, around, stops)

@@ -1,4 +1,4 @@
-"""Distance to blocked cells of a grid, between the cells too."""
+"""Grids of the plane: distance to taken cells, unseen gaps, rolling windows."""
 
 from __future__ import annotations
 
@@ -54,3 +54,16 @@ def close_gaps(unknown: np.ndarray, gap_m: float, resolution_m: float) -> np.nda
         return unknown
     kernel = np.ones((width + 1, width + 1), np.uint8)
     return cv2.morphologyEx(unknown, cv2.MORPH_OPEN, kernel)
+
+
+def shifted(grid: np.ndarray, shift: np.ndarray, fill) -> np.ndarray:
+    """Move a grid's content when its origin moved by whole cells (x, y)."""
+    rows, columns = grid.shape
+    out = np.full_like(grid, fill)
+    dx, dy = int(shift[0]), int(shift[1])
+    if abs(dx) >= columns or abs(dy) >= rows:
+        return out
+    to = (slice(max(-dy, 0), rows - max(dy, 0)), slice(max(-dx, 0), columns - max(dx, 0)))
+    of = (slice(max(dy, 0), rows - max(-dy, 0)), slice(max(dx, 0), columns - max(-dx, 0)))
+    out[to] = grid[of]
+    return out
