@@ -9,6 +9,7 @@ that the law stays smooth up to contact.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -32,10 +33,10 @@ def roll_out(
     twist_base: np.ndarray,
     law: Law,
     config: ApproachConfig,
-    reason: str = "",
+    horizon_s: float | None = None,
 ) -> Trajectory:
     """
-    Follow a law for the horizon, then brake to a stop on the same arc.
+    Follow a law for the horizon, then brake to a stop on the same arc; nothing is certified yet.
 
     Speed and yaw rate change no faster than the config allows, so the first twist is the one that
     the robot has. Plain floats, because a roll-out has some thirty steps and numpy's overhead on
@@ -45,7 +46,7 @@ def roll_out(
     pose = tuple(float(v) for v in pose_odom_base)
     twist = tuple(float(v) for v in twist_base)
     poses, twists = [pose], [twist]
-    steps = round(config.horizon_s / dt_s)
+    steps = round((config.horizon_s if horizon_s is None else horizon_s) / dt_s)
     for k in range(STEPS_MAX):
         braking = k >= steps
         following = _limit(STAND if braking else law(pose), twist, dt_s, config, braking)
@@ -62,13 +63,26 @@ def roll_out(
         dt_s=dt_s,
         poses=np.array(poses),
         twists=np.array(twists),
-        certified=True,
-        reason=reason,
+        certified=False,
+        reason="",
     )
 
 
-def stand_law(pose: Pose) -> Twist:
-    """Stop and stay."""
+def brake(
+    stamp_s: float,
+    pose_odom_base: np.ndarray,
+    twist_base: np.ndarray,
+    braking_mps2: float,
+    config: ApproachConfig,
+    reason: str,
+) -> Trajectory:
+    """Brake at once, on the arc that the robot is on."""
+    config = dataclasses.replace(config, acceleration_mps2=braking_mps2)
+    plan = roll_out(stamp_s, pose_odom_base, twist_base, _stand, config, horizon_s=0.0)
+    return dataclasses.replace(plan, reason=reason)
+
+
+def _stand(pose: Pose) -> Twist:
     return STAND
 
 

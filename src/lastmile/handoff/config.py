@@ -189,19 +189,22 @@ class DockingConfig:
         1.0, "Wait for the dock contact at each step.", unit="s", low=0.1, high=30.0
     )
     attempts: int = param(3, "Approaches before the task fails.", low=1, high=20)
-    corridor_margin_m: float = param(
-        0.25, "Free space wanted beside and before the footprint.", unit="m", low=0.0, high=2.0
+    margin_m: float = param(
+        0.03, "Least distance of the outline from blocked cells.", unit="m", low=0.0, high=0.5
+    )
+    people_m: float = param(
+        0.32, "Least distance to people, never less by own motion.", unit="m", low=0.0, high=1.0
     )
     front_ignore_m: float = param(
         0.2,
-        "Things nearer to the locker's front than this are the locker itself.",
+        "Before the port, things nearer to the locker's front than this are the locker itself.",
         unit="m",
         low=0.0,
         high=1.0,
     )
-    unknown_share_max: float = param(
-        0.1, "Share of unseen cells that counts as seen free behind.", low=0.0, high=1.0
+    unknown_gap_m: float = param(
+        0.3, "Unseen gaps narrower than this count as free.", unit="m", low=0.0, high=1.0
     )
     wait_timeout_s: float = param(
-        120.0, "Longest wait for somebody in the way.", unit="s", low=1.0, high=3600.0
+        120.0, "Longest wait for a free way.", unit="s", low=1.0, high=3600.0
     )

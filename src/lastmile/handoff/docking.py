@@ -15,9 +15,9 @@ from lastmile.checks import (
     check_odometry,
     odometry_breaks,
 )
-from lastmile.geometry.se2 import advance, compose, invert, wrap_angle
-from lastmile.handoff.approach import roll_out
+from lastmile.geometry.se2 import advance, between, compose, invert, wrap_angle
 from lastmile.handoff.config import DockingConfig
+from lastmile.handoff.docking_motion import DockingMotion
 from lastmile.handoff.docking_scene import Scene
 from lastmile.handoff.docking_task import DockingTask, Move
 from lastmile.handoff.port_estimate import PortFilter, see_port
@@ -40,10 +40,8 @@ from lastmile.types import (
 
 FEEDBACK_PERIOD_S = 0.5
 HISTORY_S = 2.0
-TWIST_APART = np.array([0.1, 0.3])
-"""How far the planned twist may be from the measured one and still be planned on from."""
 AGE_MAX_S = {
-    "obstacles": 0.5, "cost_map": 1.0, "bay/state": 0.5, "localization/status": 1.0,
+    "obstacles": 0.5, "cost_map": 0.6, "bay/state": 0.5, "localization/status": 1.0,
     "base/state": 0.5,
 }  # fmt: skip
 IN_ODOM = ("localization/status", "obstacles", "cost_map")
@@ -70,7 +68,7 @@ class DockingComponent:
         mounts = context.robot.mounts
         self._T_base_camera = mounts["camera_optical_frame"]
         self._port_x_m = float(mounts["port_link"][0, 3])
-        self._footprint = np.asarray(context.robot.footprint, dtype=float)
+        self._motion = DockingMotion(config, context.robot)
         self._guard = StampGuard()
         self._latest: dict[str, Any] = {}
         self._odometry: deque[OdometryEstimate] = deque(maxlen=int(HISTORY_S * 100))
@@ -78,7 +76,7 @@ class DockingComponent:
         self._orders: list[tuple[str, Any]] = []
         self._port = PortFilter(config.images_kept, config.port_gate_m)
         self._task: DockingTask | None = None
-        self._plan: Trajectory | None = None
+        self._pose_odom_touched: np.ndarray | None = None
         self._feedback_s = -np.inf
         self._odom_since_s = -np.inf
         self._unfit_images = 0
@@ -105,8 +103,11 @@ class DockingComponent:
             self._odometry.append(value)
         elif topic == "markers":
             self._images = [*self._images[-9:], value]
-        else:
+        elif topic != "cost_map":
             self._latest[topic] = value
+        elif self._odometry:
+            self._latest[topic] = value
+            self._motion.ground.update(value, self._odometry[-1].pose_odom_base[:2])
 
     def _begin_anew(self, stamp_s: float) -> None:
         """Forget what is known in an odom that holds no more; the task looks for the port again."""
@@ -132,15 +133,19 @@ class DockingComponent:
         scene = self._scene(stamp_s)
         if scene is None:
             # Nothing is sent: the gate brakes for want of a fresh plan.
-            self._plan = None
+            self._motion.forget()
             task.text = "odometry is silent"
             return outputs + self._feedback(stamp_s, task)
         answer = task.step(scene)
         if isinstance(answer, Move):
-            outputs.append(("docking/plan", self._drive(scene, answer)))
+            plan = self._motion.plan
+            if answer.law is None:
+                plan = self._motion.stop(scene, self._lockers[task.goal.locker_id], answer.reason)
+            outputs.append(("docking/plan", plan))
             return outputs + self._feedback(stamp_s, task)
         outcome, text, data = answer
-        self._task = self._plan = None
+        self._task = None
+        self._motion.forget()
         outputs.append(("docking/plan", _stand(scene, text)))
         result = TaskResult(task.goal.goal_id, stamp_s, outcome, text, data)
         return [*outputs, ("dock/result", result)]
@@ -185,14 +190,16 @@ class DockingComponent:
             results.append(_failed(stamp_s, self._task.goal.goal_id, text))
         self._port.clear()
         self._images.clear()
+        self._pose_odom_touched = None
+        self._motion.forget()
         self._task = DockingTask(
             goal,
             stamp_s,
             self._config,
-            self._footprint,
             self._port_x_m,
             float(self._T_base_camera[0, 3]),
             self._port,
+            lambda scene, law: self._motion.try_law(scene, locker, law),
         )
         return results
 
@@ -247,17 +254,23 @@ class DockingComponent:
         age_s = stamp_s - odometry.stamp_s
         if age_s > self._config.input_age_max_s:
             return None
+        pose_odom_base = advance(odometry.pose_odom_base, odometry.twist_base, max(age_s, 0.0))
+        bay = self._fresh("bay/state", stamp_s)
+        if bay is not None and bay.docked:
+            self._pose_odom_touched = compose(pose_odom_base, np.array([self._port_x_m, 0, np.pi]))
+        by_map = self._port_by_map(stamp_s)
         base = self._fresh("base/state", stamp_s)
         held = "e-stop" if base is not None and base.estop else ""
         held = held or ("bumper" if base is not None and base.bumper else "")
         return Scene(
             stamp_s=stamp_s,
-            pose_odom_base=advance(odometry.pose_odom_base, odometry.twist_base, max(age_s, 0.0)),
+            pose_odom_base=pose_odom_base,
             twist_base=np.asarray(odometry.twist_base, dtype=float),
-            bay=self._fresh("bay/state", stamp_s),
+            bay=bay,
             obstacles=self._fresh("obstacles", stamp_s),
             cost_map=self._fresh("cost_map", stamp_s),
-            pose_odom_port_map=self._port_by_map(stamp_s),
+            pose_odom_port=self._best_port(pose_odom_base, by_map),
+            pose_odom_port_map=by_map,
             held=held,
         )
 
@@ -267,6 +280,23 @@ class DockingComponent:
             return None
         return value
 
+    def _best_port(
+        self, pose_odom_base: np.ndarray, pose_odom_port_map: np.ndarray | None
+    ) -> np.ndarray | None:
+        """
+        Give the port by touch, else by its markers.
+
+        Facades stand up to a metre off the map, so that the map's port counts only for a robot that
+        leaves and has it ahead: what it then takes for the locker lies on the other side.
+        """
+        if self._pose_odom_touched is not None:
+            return self._pose_odom_touched
+        by_markers, _ = self._port.estimate()
+        if by_markers is not None or pose_odom_port_map is None or not self._task.goal.undock:
+            return by_markers
+        ahead_m = float(between(pose_odom_base, pose_odom_port_map)[0])
+        return pose_odom_port_map if ahead_m > self._config.front_ignore_m else None
+
     def _port_by_map(self, stamp_s: float) -> np.ndarray | None:
         status = self._fresh("localization/status", stamp_s)
         trusted = (LocalizationState.TRACKING, LocalizationState.DEGRADED)
@@ -274,24 +304,6 @@ class DockingComponent:
             return None
         locker = self._lockers[self._task.goal.locker_id]
         return compose(invert(status.pose_map_odom), locker.pose_map_port)
-
-    # -------------------------------------------------------------------------------------- motion
-
-    def _drive(self, scene: Scene, move: Move) -> Trajectory:
-        """Roll the law out from here, at the twist that the last plan has now."""
-        twist = scene.twist_base
-        if self._plan is not None:
-            planned = _twist_at(self._plan, scene.stamp_s)
-            twist = np.clip(planned, twist - TWIST_APART, twist + TWIST_APART)
-        self._plan = roll_out(
-            scene.stamp_s,
-            scene.pose_odom_base,
-            twist,
-            move.law,
-            self._config.approach,
-            move.reason,
-        )
-        return self._plan
 
 
 def _stand(scene: Scene, reason: str) -> Trajectory:
@@ -302,14 +314,9 @@ def _stand(scene: Scene, reason: str) -> Trajectory:
         dt_s=0.1,
         poses=scene.pose_odom_base[None, :].copy(),
         twists=np.zeros((1, 2)),
-        certified=True,
+        certified=scene.standing,
         reason=reason,
     )
-
-
-def _twist_at(plan: Trajectory, stamp_s: float) -> np.ndarray:
-    times = plan.stamp_s + plan.dt_s * np.arange(len(plan.twists))
-    return np.array([np.interp(stamp_s, times, plan.twists[:, i]) for i in range(2)])
 
 
 def _nothing(value: Any) -> None:

@@ -1,14 +1,15 @@
 """
 The docking executive: search for the markers, approach, wait for contact, go back and try again.
 
-One step looks at what is known now (`Scene`) and gives the law to drive by; everything that is
-missing or old makes the robot stand and say why.
+One step looks at what is known now (`Scene`) and gives the law to drive by, if the motion that
+comes of it is free; everything that is in the way, missing or old makes the robot stand and say
+why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -17,7 +18,6 @@ from lastmile.geometry.se2 import between, wrap_angle
 from lastmile.handoff.approach import (
     Law,
     approach_law,
-    stand_law,
     straight_law,
     turn_law,
 )
@@ -26,15 +26,15 @@ from lastmile.handoff.docking_scene import (
     Scene,
     headings_to_look,
     markers_missing,
-    somebody_near,
-    way_back,
-    way_blocked,
 )
 from lastmile.handoff.port_estimate import PortFilter
 from lastmile.maps.lockers import STAGING_DISTANCE_M
 from lastmile.types import DockGoal, TaskOutcome
 
 FARTHEST_M = 3.5
+FREE_S = 2.0
+GOT_ON_M = 0.05
+GOT_ON_RAD = 0.1
 
 Verdict = tuple[TaskOutcome, str, dict[str, float]]
 
@@ -51,10 +51,35 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """How to move now, and why not faster."""
+    """How to move now, None for not at all, and why not."""
 
-    law: Law
+    law: Law | None = None
     reason: str = ""
+
+
+WHERE = {
+    Phase.SEARCH: "beside the robot",
+    Phase.APPROACH: "before the port",
+    Phase.CONTACT: "at the port",
+    Phase.RETREAT: "behind the robot",
+    Phase.UNDOCK: "behind the robot",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A wait for one thing or another, from when to when at the least, and where."""
+
+    since_s: float
+    last_s: float
+    pose: np.ndarray
+
+    def over(self, scene: Scene) -> bool:
+        """Tell whether the robot got on since; a moment's freedom that moves nothing is none."""
+        way = np.abs(between(self.pose, scene.pose_odom_base))
+        return bool(
+            scene.stamp_s - self.last_s > FREE_S or max(way[:2]) > GOT_ON_M or way[2] > GOT_ON_RAD
+        )
 
 
 class DockingTask:
@@ -65,10 +90,10 @@ class DockingTask:
         goal: DockGoal,
         stamp_s: float,
         config: DockingConfig,
-        footprint: np.ndarray,
         port_x_m: float,
         camera_x_m: float,
         port: PortFilter,
+        try_law: Callable[[Scene, Law], str],
     ) -> None:
         self.goal = goal
         self.phase = Phase.UNDOCK if goal.undock else Phase.SEARCH
@@ -76,14 +101,14 @@ class DockingTask:
         self.canceled = False
         self.travelled_m = 0.0
         self._config = config
-        self._footprint = footprint
         self._port_x_m = port_x_m
         self._camera_x_m = camera_x_m
         self._port = port
+        self._try_law = try_law
         self._attempt = 1
         self._begun_s = stamp_s
         self._phase_s = stamp_s
-        self._waiting_s: float | None = None
+        self._waiting: Wait | None = None
         self._headings: list[float] | None = None
         self._origin: np.ndarray | None = None
         self._creep_m = 0.0
@@ -122,14 +147,16 @@ class DockingTask:
         if self.canceled:
             if scene.standing:
                 return TaskOutcome.CANCELED, f"stopped while in {self.phase}", {}
-            return Move(stand_law, "canceled")
+            return Move(reason="canceled")
         if scene.held:
             return self._wait(scene, scene.held)
         answer = self._steps[self.phase](scene)
+        if isinstance(answer, Move) and answer.law is not None:
+            problem = self._try_law(scene, answer.law)
+            if problem:
+                answer = self._wait(scene, f"{problem} {WHERE[self.phase]}")
         if isinstance(answer, Move):
             self.text = answer.reason
-            if not answer.reason:
-                self._waiting_s = None
         return answer
 
     # ------------------------------------------------------------------------------------ phases
@@ -143,19 +170,16 @@ class DockingTask:
         if pose_odom_port is not None and fresh and agreeing >= self._config.images_min:
             return self._begin_approach(scene, pose_odom_port)
         if scene.stamp_s - self._phase_s < self._config.search_wait_s or fresh:
-            return Move(stand_law)
+            return Move()
         if self._headings is None:
             self._headings = headings_to_look(scene, self._config)
         if not self._headings:
             return self._search_failed(scene)
-        who = somebody_near(scene)
-        if who:
-            return self._wait(scene, who)
         left = abs(float(wrap_angle(self._headings[0] - scene.pose_odom_base[2])))
         if left < 0.02 and scene.standing:
             self._headings.pop(0)
             self._phase_s = scene.stamp_s
-            return Move(stand_law)
+            return Move()
         rate = self._config.search_yaw_rate
         return Move(turn_law(self._headings[0], rate, self._config.approach))
 
@@ -166,13 +190,12 @@ class DockingTask:
         offset = between(pose_odom_port, scene.pose_odom_base)
         left_m = float(offset[0]) - self._port_x_m
         heading = float(wrap_angle(offset[2] - np.pi))
-        unsafe = way_blocked(scene, pose_odom_port, self._footprint, config)
-        if not unsafe and left_m >= config.blind_distance_m:
-            unsafe = markers_missing(
+        if left_m >= config.blind_distance_m:
+            missing = markers_missing(
                 scene, offset, self._camera_x_m, self._port.last_seen_s, config
             )
-        if unsafe:
-            return self._wait(scene, unsafe)
+            if missing:
+                return self._wait(scene, missing)
         if left_m < config.align_distance_m:
             # What the law still takes out on the way counts as aligned.
             lateral_m = abs(float(offset[1]))
@@ -186,7 +209,7 @@ class DockingTask:
         if left_m <= 0.004 and scene.standing:
             self._enter(Phase.CONTACT, scene)
             self._creep_m = 0.0
-            return Move(stand_law)
+            return Move()
         return Move(approach_law(pose_odom_port, self._port_x_m, config.approach))
 
     def _contact(self, scene: Scene) -> Move | Verdict:
@@ -196,11 +219,11 @@ class DockingTask:
             return self._wait(scene, "bay/state is silent")
         if scene.bay.docked:
             if not scene.standing:
-                return Move(stand_law)
+                return Move()
             return TaskOutcome.SUCCEEDED, f"docked at {self.goal.locker_id}", self._figures(scene)
         if scene.stamp_s - self._phase_s < config.contact_wait_s:
             if self._origin is None:
-                return Move(stand_law)
+                return Move()
             return Move(straight_law(self._origin, 0.004, 0.02, config.approach))
         if self._creep_m + 0.004 > config.press_m:
             return self._begin_retreat(scene, "no dock contact at the port")
@@ -223,7 +246,7 @@ class DockingTask:
                 self._enter(Phase.SEARCH, scene)
                 self._headings = None
                 self._port.clear()
-            return Move(stand_law)
+            return Move()
         return self._reverse(scene, left_m)
 
     def _undock(self, scene: Scene) -> Move | Verdict:
@@ -236,7 +259,7 @@ class DockingTask:
         left_m = self._left_to_undock(scene)
         if left_m <= 0.02:
             if not scene.standing:
-                return Move(stand_law)
+                return Move()
             text = f"left {self.goal.locker_id}"
             return TaskOutcome.SUCCEEDED, text, {"travelled_m": self.travelled_m}
         return self._reverse(scene, left_m)
@@ -246,7 +269,7 @@ class DockingTask:
     def _enter(self, phase: Phase, scene: Scene) -> None:
         self.phase, self._phase_s = phase, scene.stamp_s
         self._origin = None
-        self._waiting_s = None
+        self._waiting = None
 
     def _begin_approach(self, scene: Scene, pose_odom_port: np.ndarray) -> Move | Verdict:
         offset = between(pose_odom_port, scene.pose_odom_base)
@@ -258,7 +281,7 @@ class DockingTask:
         if near and abs(float(offset[1])) > self._config.align_lateral_m:
             return self._begin_retreat(scene, "too near the port to steer onto its axis")
         self._enter(Phase.APPROACH, scene)
-        return Move(stand_law)
+        return Move()
 
     def _begin_retreat(self, scene: Scene, why: str) -> Move | Verdict:
         self._attempt += 1
@@ -266,7 +289,7 @@ class DockingTask:
             text = f"{self._config.attempts} attempts failed, the last: {why}"
             return TaskOutcome.FAILED, text, {"retry": 1.0}
         self._enter(Phase.RETREAT, scene)
-        return Move(stand_law)
+        return Move()
 
     def _docked_already(self, scene: Scene) -> Move | Verdict:
         """Take the dock contact for an answer only at the right locker."""
@@ -276,7 +299,7 @@ class DockingTask:
                 text = f"docked elsewhere, {np.hypot(*offset[:2]):.1f} m from {self.goal.locker_id}"
                 return TaskOutcome.FAILED, text, {"retry": 0.0}
         if not scene.standing:
-            return Move(stand_law)
+            return Move()
         text = f"docked at {self.goal.locker_id} already"
         return TaskOutcome.SUCCEEDED, text, {"attempts": 0.0}
 
@@ -291,14 +314,16 @@ class DockingTask:
         return TaskOutcome.FAILED, why, {"retry": 1.0}
 
     def _wait(self, scene: Scene, reason: str) -> Move | Verdict:
-        """Stand, and give up when it takes too long."""
+        """Stand, and give up when it takes too long without getting on."""
         self.text = reason
-        if self._waiting_s is None:
-            self._waiting_s = scene.stamp_s
-        if scene.stamp_s - self._waiting_s > self._config.wait_timeout_s and scene.standing:
-            text = f"waited {self._config.wait_timeout_s:g} s: {reason}"
-            return TaskOutcome.FAILED, text, {"retry": 1.0}
-        return Move(stand_law, reason)
+        waiting, pose = self._waiting, scene.pose_odom_base
+        if waiting is None or waiting.over(scene):
+            waiting = Wait(scene.stamp_s, scene.stamp_s, pose)
+        self._waiting = replace(waiting, last_s=scene.stamp_s)
+        timeout_s = self._config.wait_timeout_s
+        if scene.stamp_s - waiting.since_s > timeout_s and scene.standing:
+            return TaskOutcome.FAILED, f"waited {timeout_s:g} s: {reason}", {"retry": 1.0}
+        return Move(reason=reason)
 
     def _left_to_undock(self, scene: Scene) -> float:
         """Distance still to reverse; by the map where the way began is not known."""
@@ -314,12 +339,9 @@ class DockingTask:
         return self._undock_m + float(between(self._origin, scene.pose_odom_base)[0])
 
     def _reverse(self, scene: Scene, left_m: float) -> Move | Verdict:
-        """Go back as far as the ground was seen free, or wait."""
-        back_m, reason = way_back(scene, self._footprint, left_m, self._config)
-        if reason:
-            return self._wait(scene, reason)
+        """Go straight back."""
         config = self._config.approach
-        return Move(straight_law(scene.pose_odom_base, -back_m, config.reverse_speed_mps, config))
+        return Move(straight_law(scene.pose_odom_base, -left_m, config.reverse_speed_mps, config))
 
     def _figures(self, scene: Scene) -> dict[str, float]:
         pose_odom_port, images = self._port.estimate()

@@ -1,0 +1,92 @@
+"""
+The ground around a docking robot: what is blocked, what was seen, and the locker's front.
+
+The robot must touch the locker, so that a strip about the port is free to it whatever the cost map
+says there: as wide as the robot and a little more, `front_ignore_m` deep before the front, because
+a wall blurs over a cell or two, and as deep behind it. What stands in that strip cannot be told
+from the locker; everything beside it, the rest of the locker too, blocks as it does on a route.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lastmile.geometry.grid import ClearanceField, clearance_field, close_gaps, shifted
+from lastmile.geometry.se2 import invert, transform
+from lastmile.handoff.config import DockingConfig
+from lastmile.types import Cell, LocalCostMap
+
+NEAR_M = 1.5
+"""Ground this near to the robot, once seen free, stays seen: the robot hides it itself."""
+REACH_M = 2.5
+"""No docking motion reaches farther before it ends in a stop."""
+BESIDE_M = 0.15
+"""Half the strip's width beyond half the robot's."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockGround:
+    """Signed distances to blocked cells, and to those that are blocked or unknown."""
+
+    clearance: ClearanceField
+    known: ClearanceField
+
+
+class GroundWatch:
+    """Keeps the newest cost map and remembers which ground near the robot was seen free."""
+
+    def __init__(self, config: DockingConfig, footprint: np.ndarray) -> None:
+        self._gap_m = config.unknown_gap_m
+        self._front_m = config.front_ignore_m
+        self._half_m = float(np.abs(footprint[:, 1]).max()) + BESIDE_M
+        self._map: LocalCostMap | None = None
+        self._seen = np.zeros((0, 0), bool)
+
+    def update(self, cost_map: LocalCostMap, position: np.ndarray) -> None:
+        """Take a cost map in, with the robot at `position` (2,) in odom."""
+        seen = cost_map.cells == Cell.FREE
+        old = self._map
+        if (
+            old is not None
+            and old.cells.shape == cost_map.cells.shape
+            and old.resolution_m == cost_map.resolution_m
+        ):
+            shift = np.rint((cost_map.origin - old.origin) / cost_map.resolution_m).astype(int)
+            middles = _middles(cost_map.cells.shape, cost_map.origin, cost_map.resolution_m)
+            near = np.hypot(*(middles - position).transpose(2, 0, 1)) < NEAR_M
+            hidden = near & (cost_map.cells == Cell.UNKNOWN)
+            seen |= hidden & shifted(self._seen, shift, False)
+        self._map, self._seen = cost_map, seen
+
+    def around(self, position: np.ndarray, pose_odom_port: np.ndarray | None) -> DockGround:
+        """Give the ground within reach; nowhere is the locker where its port is not known."""
+        resolution_m = self._map.resolution_m
+        middle = np.floor((position - self._map.origin) / resolution_m).astype(int)
+        half = int(REACH_M / resolution_m)
+        low = np.maximum(middle - half, 0)
+        window = (slice(low[1], middle[1] + half), slice(low[0], middle[0] + half))
+        origin = self._map.origin + low * resolution_m
+        cells = self._map.cells[window]
+        blocked = (cells >= Cell.CURB).astype(np.uint8)
+        unknown = ((cells == Cell.UNKNOWN) & ~self._seen[window]).astype(np.uint8)
+        if pose_odom_port is not None:
+            middles = _middles(cells.shape, origin, resolution_m)
+            x, y = transform(invert(pose_odom_port), middles).transpose(2, 0, 1)
+            locker = (np.abs(x) <= self._front_m) & (np.abs(y) <= self._half_m)
+            blocked[locker] = unknown[locker] = 0
+        unknown = close_gaps(unknown, self._gap_m, resolution_m)
+        unknown[blocked > 0] = 0
+        taken = np.maximum(blocked, unknown)
+        return DockGround(
+            clearance_field(blocked, origin, resolution_m),
+            clearance_field(taken, origin, resolution_m),
+        )
+
+
+def _middles(shape: tuple[int, int], origin: np.ndarray, resolution_m: float) -> np.ndarray:
+    """Middles (rows, columns, 2) of the cells of a grid."""
+    rows, columns = shape
+    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
+    return origin + (grid + 0.5) * resolution_m

@@ -1,0 +1,76 @@
+"""The locker's front is free to the docking robot, and nothing else that is not."""
+
+import numpy as np
+import pytest
+
+from lastmile.handoff.config import DockingConfig
+from lastmile.handoff.docking_ground import GroundWatch
+from lastmile.types import Cell, LocalCostMap
+
+FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
+PORT = np.array([0.37, 0.0, np.pi])
+"""Of a robot that stands docked at the origin of odom."""
+HERE = np.zeros(2)
+
+
+def make_map(boxes=(), value=Cell.OCCUPIED, corner=(-5.0, -5.0)):
+    """Free ground with boxes (x0, y0, x1, y1) in odom."""
+    cells = np.zeros((100, 100), np.int8)
+    for box in boxes:
+        x0, y0, x1, y1 = np.rint((np.array(box) - np.tile(corner, 2)) * 10).astype(int)
+        cells[y0:y1, x0:x1] = value
+    return LocalCostMap(0.0, np.array(corner), 0.1, cells)
+
+
+def around(*cost_maps, port=PORT):
+    watch = GroundWatch(DockingConfig(), FOOTPRINT)
+    for cost_map in cost_maps:
+        watch.update(cost_map, HERE)
+    return watch.around(HERE, port)
+
+
+def at(field, x, y):
+    return float(field.sample(np.array([x, y])))
+
+
+WALL = (0.2, -1.0, 0.8, 1.0)
+
+
+def test_front_of_the_locker_is_free_before_the_port_only():
+    ground = around(make_map([WALL]))
+    assert at(ground.clearance, 0.35, 0.0) > 0.1
+    assert at(ground.clearance, 0.35, 0.25) > 0.05
+    assert at(ground.clearance, 0.35, 0.7) < 0.0
+    assert at(ground.clearance, 0.7, 0.0) < 0.0
+
+
+def test_without_a_port_the_locker_blocks_as_anything_else():
+    assert at(around(make_map([WALL]), port=None).clearance, 0.35, 0.0) < 0.0
+
+
+@pytest.mark.parametrize("value", [Cell.OCCUPIED, Cell.CURB, Cell.DROP_OFF])
+def test_whatever_is_not_ground_blocks(value):
+    ground = around(make_map([(-1.0, -0.2, -0.7, 0.2)], value))
+    assert at(ground.clearance, -0.85, 0.0) < 0.0
+
+
+def test_unknown_ground_is_not_known_unless_it_was_seen_near_the_robot():
+    hidden = make_map([(-1.2, -1.0, -0.6, 1.0)], Cell.UNKNOWN)
+    assert at(around(hidden).known, -0.9, 0.0) < -0.2
+    assert at(around(make_map(), hidden).known, -0.9, 0.0) > 1.0
+    far = make_map([(-2.4, -1.0, -1.7, 1.0)], Cell.UNKNOWN)
+    assert at(around(make_map(), far).known, -2.0, 0.0) < -0.2
+
+
+def test_memory_moves_with_the_window():
+    unseen = make_map([(-1.2, -1.0, -0.6, 1.0)], Cell.UNKNOWN)
+    hidden = make_map([(-1.2, -1.0, -0.6, 1.0), (0.5, -1.0, 1.0, 1.0)], Cell.UNKNOWN, (-4.7, -5.2))
+    ground = around(unseen, hidden, port=None)
+    assert at(ground.known, 0.75, 0.0) > 0.3
+    assert at(ground.known, -0.9, 0.0) < -0.2
+
+
+def test_what_stood_on_hidden_ground_is_not_forgotten_into_free():
+    box = (-1.2, -1.0, -0.6, 1.0)
+    ground = around(make_map(), make_map([box]), make_map([box], Cell.UNKNOWN))
+    assert at(ground.known, -0.9, 0.0) < -0.2
