@@ -442,6 +442,16 @@ def test_bin_beside_the_locker_does_not_keep_the_robot_away():
     assert not yard.boxes_met
 
 
+def test_a_start_far_off_the_axis_needs_no_second_attempt():
+    # As at a locker whose facade stands half a metre off the map.
+    yard = Yard((1.95, 0.46, np.pi - 0.045))
+    result = yard.dock()
+    assert result.outcome is TaskOutcome.SUCCEEDED
+    assert result.data["attempts"] == 1.0
+    assert np.hypot(*yard.port_error[:2]) <= 0.02
+    assert abs(yard.port_error[2]) <= np.radians(1.5)
+
+
 def test_silent_odometry_stops_the_plan():
     yard = Yard((1.5, 0.1, np.pi))
     yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lastmile.geometry.se2 import between
 from lastmile.handoff.config import ApproachConfig
 from lastmile.types import Trajectory, TrajectorySource
 
@@ -24,6 +25,8 @@ Law = Callable[[Pose], Twist]
 """From a pose in odom to the twist wanted there."""
 
 STEPS_MAX = 400
+TO_CONTACT_S = 12.0
+"""More than the approach takes from where its alignment is judged."""
 STAND: Twist = (0.0, 0.0)
 
 
@@ -80,6 +83,20 @@ def brake(
     config = dataclasses.replace(config, acceleration_mps2=braking_mps2)
     plan = roll_out(stamp_s, pose_odom_base, twist_base, _stand, config, horizon_s=0.0)
     return dataclasses.replace(plan, reason=reason)
+
+
+def off_at_contact(
+    pose_odom_base: np.ndarray,
+    twist_base: np.ndarray,
+    pose_odom_port: np.ndarray,
+    goal_x_m: float,
+    config: ApproachConfig,
+) -> tuple[float, float]:
+    """Lateral offset and heading error that the approach would have at its end."""
+    law = approach_law(pose_odom_port, goal_x_m, config)
+    plan = roll_out(0.0, pose_odom_base, twist_base, law, config, horizon_s=TO_CONTACT_S)
+    _, lateral_m, yaw = between(pose_odom_port, plan.poses[-1])
+    return float(lateral_m), _wrap(float(yaw) - math.pi)
 
 
 def _stand(pose: Pose) -> Twist:

@@ -170,13 +170,25 @@ class DockingConfig:
         0.25, "Yaw rate of the search.", unit="rad/s", low=0.05, high=1.0
     )
     align_distance_m: float = param(
-        0.3, "Distance to contact where the alignment is judged.", unit="m", low=0.05, high=1.0
+        0.3,
+        "Distance to contact from which the alignment is judged.",
+        unit="m",
+        low=0.05,
+        high=1.0,
     )
     align_lateral_m: float = param(
-        0.03, "Largest offset there; beyond, back to staging.", unit="m", low=0.001, high=0.2
+        0.015,
+        "Largest offset that the approach may be about to end with; beyond, back to staging.",
+        unit="m",
+        low=0.001,
+        high=0.2,
     )
     align_heading_deg: float = param(
-        3.0, "Largest heading error there.", unit="deg", low=0.1, high=20.0
+        2.0,
+        "Largest heading error that the approach may be about to end with.",
+        unit="deg",
+        low=0.1,
+        high=20.0,
     )
     press_m: float = param(
         0.012,

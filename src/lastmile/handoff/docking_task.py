@@ -18,6 +18,7 @@ from lastmile.geometry.se2 import between, wrap_angle
 from lastmile.handoff.approach import (
     Law,
     approach_law,
+    off_at_contact,
     straight_law,
     turn_law,
 )
@@ -189,7 +190,6 @@ class DockingTask:
         pose_odom_port, _ = self._port.estimate()
         offset = between(pose_odom_port, scene.pose_odom_base)
         left_m = float(offset[0]) - self._port_x_m
-        heading = float(wrap_angle(offset[2] - np.pi))
         if left_m >= config.blind_distance_m:
             missing = markers_missing(
                 scene, offset, self._camera_x_m, self._port.last_seen_s, config
@@ -197,15 +197,9 @@ class DockingTask:
             if missing:
                 return self._wait(scene, missing)
         if left_m < config.align_distance_m:
-            # What the law still takes out on the way counts as aligned.
-            lateral_m = abs(float(offset[1]))
-            reach = max(left_m, 0.0) / config.align_distance_m
-            if lateral_m > config.align_lateral_m * (0.5 + 0.5 * reach) or abs(
-                heading
-            ) > np.radians(config.align_heading_deg * (1.0 + reach)):
-                return self._begin_retreat(
-                    scene, f"{lateral_m:.3f} m and {np.degrees(heading):.1f} degrees off the axis"
-                )
+            off = self._off_axis(scene, pose_odom_port)
+            if off:
+                return self._begin_retreat(scene, off)
         if left_m <= 0.004 and scene.standing:
             self._enter(Phase.CONTACT, scene)
             self._creep_m = 0.0
@@ -278,8 +272,9 @@ class DockingTask:
             text = f"{distance_m:.1f} m from the port, docking begins within {FARTHEST_M} m"
             return TaskOutcome.FAILED, text, {"retry": 0.0}
         near = float(offset[0]) < self._port_x_m + 0.5
-        if near and abs(float(offset[1])) > self._config.align_lateral_m:
-            return self._begin_retreat(scene, "too near the port to steer onto its axis")
+        off = self._off_axis(scene, pose_odom_port) if near else ""
+        if off:
+            return self._begin_retreat(scene, f"too near the port to steer onto its axis: {off}")
         self._enter(Phase.APPROACH, scene)
         return Move()
 
@@ -312,6 +307,19 @@ class DockingTask:
         if near:
             return self._begin_retreat(scene, why)
         return TaskOutcome.FAILED, why, {"retry": 1.0}
+
+    def _off_axis(self, scene: Scene, pose_odom_port: np.ndarray) -> str:
+        """Tell that the approach would end off the port's axis, empty where it would not."""
+        config = self._config
+        lateral_m, heading = off_at_contact(
+            scene.pose_odom_base, scene.twist_base, pose_odom_port, self._port_x_m, config.approach
+        )
+        good = abs(lateral_m) <= config.align_lateral_m and abs(heading) <= np.radians(
+            config.align_heading_deg
+        )
+        if good:
+            return ""
+        return f"{abs(lateral_m):.3f} m and {np.degrees(heading):.1f} degrees off the axis"
 
     def _wait(self, scene: Scene, reason: str) -> Move | Verdict:
         """Stand, and give up when it takes too long without getting on."""
