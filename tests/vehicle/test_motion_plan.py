@@ -213,3 +213,16 @@ def test_who_is_about_to_walk_into_a_robot_that_stands_is_named():
     for person, named in ((near, True), (later, False), (past, False), (stands, False)):
         around = Surroundings(make_map(), [person], TIMES_S)
         assert bool(certifier().is_walked_into(np.zeros(3), around)) is named
+
+
+def test_robot_that_reverses_looks_out_for_those_behind_it():
+    motion = reverse_straight(np.zeros(3), 0.25, 0.4, 0.1, LIMITS)
+    end_s, end_m = 0.1 * (len(motion.poses) - 1), float(motion.poses[-1, 0])
+
+    def meets(sense):
+        x = end_m + sense * (0.175 + 0.326 + 0.25 + 1.2 * (end_s + 0.4))
+        person = standing_disc(x, velocity=(-sense * 1.2, 0.0))
+        return certifier().check(motion, Surroundings(make_map(), [person], TIMES_S))
+
+    assert "person 7 comes" in meets(-1.0)
+    assert meets(1.0) == ""

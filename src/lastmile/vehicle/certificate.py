@@ -146,7 +146,7 @@ class Certifier:
                 least = np.minimum(gap[0], standing - radii_m)
             if (gap < least - ROUNDING_M).any():
                 return f"{disc.kind.value} {disc.id} in the way"
-            if person and disc.moving and self._is_met(poses[-1], times[-1], disc, around.times_s):
+            if person and disc.moving and self._is_met(motion, times[-1], disc, around.times_s):
                 return f"{disc.kind.value} {disc.id} comes"
             if person and not stops and self._closes(gap, middles, centre):
                 return f"{disc.kind.value} {disc.id} too near"
@@ -155,16 +155,17 @@ class Certifier:
     def _least_for(self, disc: Disc) -> float:
         return self._least_m if disc.kind is ObstacleKind.PERSON else 0.5 * self._least_m
 
-    def _is_met(self, pose: np.ndarray, stamp_s: float, disc: Disc, times_s: np.ndarray) -> bool:
+    def _is_met(self, motion: Motion, stamp_s: float, disc: Disc, times_s: np.ndarray) -> bool:
         """
-        Tell whether somebody walks into the robot soon after it came to a stand at `pose`.
+        Tell whether somebody walks into the robot soon after it came to a stand at `stamp_s`.
 
-        Who follows from behind sees that it stops.
+        Who follows, behind it or before it when it reverses, sees that it stops.
         """
+        pose, sense = motion.poses[-1], -1.0 if motion.twists[:, 0].sum() < 0.0 else 1.0
         heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
         after_s = stamp_s + np.linspace(0.0, STANDS_BEFORE_S, 5)
         centre = _centres_at(disc, after_s, times_s)
-        ahead = (centre - pose[:2]) @ heading > self.middles_m.min()
+        ahead = sense * ((centre - pose[:2]) @ heading) > (sense * self.middles_m).min()
         return bool((self._touches(pose, stamp_s, STANDS_BEFORE_S, disc, times_s) & ahead).any())
 
     def _touches(
