@@ -379,6 +379,22 @@ def test_box_on_the_way_is_never_touched_and_fails_the_task(after_s):
     assert not yard.twist.any()
 
 
+def test_somebody_at_the_port_costs_no_attempt():
+    class OpenContact(Yard):
+        docked = False
+
+    yard = OpenContact((1.5, 0.0, np.pi))
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    assert yard.run(20.0, lambda: yard.feedback and yard.feedback[-1].phase == "contact")
+    yard.obstacles = [person(yard, (0.1, 0.7))]
+    yard.run(0.5)
+    stood = yard.pose.copy()
+    yard.run(8.0)
+    np.testing.assert_allclose(yard.pose, stood, atol=1e-6)
+    assert yard.feedback[-1].phase == "contact"
+    assert yard.feedback[-1].text == "person 7 in the way at the port"
+
+
 def test_box_behind_keeps_the_robot_at_the_locker():
     yard = Yard((0.37, 0.0, np.pi), config=DockingConfig(wait_timeout_s=5.0))
     yard.boxes = [(0.95, -0.1, 1.2, 0.2)]

@@ -156,6 +156,9 @@ class DockingTask:
             problem = self._try_law(scene, answer.law)
             if problem:
                 answer = self._wait(scene, f"{problem} {WHERE[self.phase]}")
+                if self.phase is Phase.CONTACT:
+                    # A creep that was not driven has not failed to close the contact.
+                    self._phase_s = scene.stamp_s
         if isinstance(answer, Move):
             self.text = answer.reason
         return answer
