@@ -12,13 +12,12 @@ import numpy as np
 
 from lastmile.maps.site import Locker
 from lastmile.simulation.config import CameraConfig
+from lastmile.simulation.rays import STILL
 from lastmile.types import CameraImage, CameraModel
 
 FRAME = "camera_optical_frame"
 TEXEL_M = 0.002
 NEAR_M = 0.02
-STILL = 1e-4
-"""While its pose changes by less (metres, radians), the camera sees what it saw."""
 BACKGROUND, BODY, DOOR, DOOR_OPEN = 120, 165, 140, 35
 DOOR_SIZE_M = (0.5, 0.4)
 DOOR_MIDDLE_M = 0.55

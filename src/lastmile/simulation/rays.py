@@ -6,6 +6,9 @@ import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
+STILL = 1e-4
+"""A sensor whose pose changes by less (metres, radians) sees what it saw."""
+
 
 class RayScene:
     """A triangle mesh that rays are cast against."""
@@ -49,3 +52,25 @@ class RayScene:
         reach = np.full(len(points), 2.0 * top, dtype=np.float32)
         distance = self.cast(origins, down, reach)
         return np.where(distance < 2.0 * top, top - distance, missing)
+
+
+class StillRays:
+    """Rays that are cast anew only once their sensor has moved, as it seldom has at a locker."""
+
+    def __init__(self) -> None:
+        """Nothing is cast yet."""
+        self._poses = np.full((4, 4), np.inf)
+        self._reach = np.zeros(0, dtype=np.float32)
+
+    def cast(
+        self,
+        scene: RayScene,
+        poses: np.ndarray,
+        origins: np.ndarray,
+        directions: np.ndarray,
+        limits: np.ndarray,
+    ) -> np.ndarray:
+        """Find how far the rays go from a sensor at `poses` (..., 4, 4) in a scene that stays."""
+        if np.abs(poses - self._poses).max() > STILL:
+            self._poses, self._reach = poses, scene.cast(origins, directions, limits)
+        return self._reach

@@ -21,7 +21,7 @@ from lastmile.simulation.beginning import (
     start_pose,
     world_extent,
 )
-from lastmile.simulation.bodies import people_triangles, vehicle_triangles
+from lastmile.simulation.bodies import Bodies, place_bodies
 from lastmile.simulation.camera import Camera
 from lastmile.simulation.config import SimulatorConfig
 from lastmile.simulation.contacts import Clearance, ContactWatch
@@ -230,8 +230,8 @@ class World:
         stamp, T = self.stamp_s, self.base.motion.T_map_base
         out: list[Output] = []
         # Over the turn moving things stand where they were at its middle.
-        moving = RayScene(self._moving_triangles(-0.05))
-        turn = self._lidar.scan(stamp - 0.1, self._T_turn_start, T, (self.streets.all_rays, moving))
+        standing, moving = self.streets.all_rays, self._bodies(-0.05)
+        turn = self._lidar.scan(stamp - 0.1, self._T_turn_start, T, standing, moving)
         self._T_turn_start = T
         if "lidar_stuck" in faults and self._last_turn is not None:
             turn = self._last_turn
@@ -242,20 +242,19 @@ class World:
             out.append(("lidar/points", turn))
         if "depth_dropout" not in faults:
             for topic, sensor in self._depth.items():
-                out.append((topic, sensor.scan(stamp, T, (self.streets.all_rays, moving))))
+                out.append((topic, sensor.scan(stamp, T, standing, moving)))
         if "camera_dropout" not in faults:
             image = self._camera.take(stamp, T, self.transfer.doors_open())
             if image is not None:
                 out.append(("camera/image", image))
         return out
 
-    def _moving_triangles(self, shift_s: float) -> np.ndarray:
-        """Mesh of people, cars and cyclists where they are `shift_s` from now."""
+    def _bodies(self, shift_s: float) -> Bodies:
+        """People, cars and cyclists where they are `shift_s` from now."""
         people = self._people_now() + shift_s * self.people.velocities
         vehicles = self.traffic.state((self._tick % 10) * TICK_S + shift_s)
         stamp = self.stamp_s + shift_s
-        walking = people_triangles(people, self.people.velocities, self.people.ids, stamp)
-        return np.concatenate([walking, vehicle_triangles(vehicles)])
+        return place_bodies(people, self.people.velocities, self.people.ids, vehicles, stamp)
 
     def _base_state(self, faults: frozenset[str]) -> BaseState:
         return BaseState(
