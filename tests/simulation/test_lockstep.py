@@ -5,6 +5,7 @@ import pytest
 
 from lastmile.simulation.lockstep import Delay, History, Latencies, Lockstep
 from lastmile.stack.table import NodeSpec
+from lastmile.types import TaskOutcome, TaskResult, WheelOdometry
 
 
 class Counter:
@@ -123,3 +124,23 @@ def test_history_depends_on_array_contents():
     a(0.0, "x", "t", np.arange(3.0))
     b(0.0, "x", "t", np.arange(3.0) + 1e-12)
     assert a.hexdigest() != b.hexdigest()
+
+
+def test_history_depends_on_every_plain_value_and_on_the_shape_of_arrays():
+    array = np.zeros((2, 3))
+    values = [
+        TaskResult("goal", 2.0, TaskOutcome.SUCCEEDED, "text", {"a": 1.0}),
+        TaskResult("goal", 2.0, TaskOutcome.FAILED, "text", {"a": 1.0}),
+        TaskResult("goal", 2.0, TaskOutcome.SUCCEEDED, "text", {"b": 1.0}),
+        TaskResult("goal", 2.0, TaskOutcome.SUCCEEDED, "text", {"a": 1.5}),
+        WheelOdometry(1.0, array, np.eye(2)),
+        WheelOdometry(1.0, array.T, np.eye(2)),
+        WheelOdometry(1.0, np.eye(2), array),
+        WheelOdometry(1.0, array.astype(np.float32), np.eye(2)),
+    ]
+    digests = set()
+    for value in values:
+        history = History()
+        history(0.0, "x", "t", value)
+        digests.add(history.hexdigest())
+    assert len(digests) == len(values)
