@@ -103,9 +103,12 @@ class DeliveryRun:
         trace: TracebackType | None,
     ) -> None:
         """End the processes and write down how the delivery ended."""
-        if self._client is not None:
-            self._client.close()
-        self.stack.stop()
+        try:
+            if self._client is not None:
+                self._client.close()
+        finally:
+            # Whatever the client was interrupted in, the processes end in order.
+            self.stack.stop()
         self._write()
 
     def begin(self) -> None:
