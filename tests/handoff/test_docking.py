@@ -505,6 +505,16 @@ def test_undock_goes_its_whole_way_when_odom_begins_anew_on_it():
     assert between(LOCKER.pose_map_port, yard.pose)[0] == pytest.approx(1.6, abs=0.1)
 
 
+def test_place_of_the_locker_is_not_kept_from_an_odom_that_holds_no_more():
+    yard = Yard((0.37, 0.0, np.pi))
+    yard.component.receive("dock/goal", DockGoal("u1", "locker-a", True))
+    assert yard.run(60.0, lambda: between(LOCKER.pose_map_port, yard.pose)[0] > 0.5)
+    yard.restart_localization()
+    yard.run(0.3)
+    place = yard.component._scene(yard.now_s).pose_odom_port
+    np.testing.assert_allclose(place[:2], yard.pose_odom_port[:2], atol=0.1)
+
+
 def test_silent_markers_far_from_the_port_stop_the_robot():
     yard = Yard((2.0, 0.0, np.pi))
     yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))

@@ -74,3 +74,11 @@ def test_what_stood_on_hidden_ground_is_not_forgotten_into_free():
     box = (-1.2, -1.0, -0.6, 1.0)
     ground = around(make_map(), make_map([box]), make_map([box], Cell.UNKNOWN))
     assert at(ground.known, -0.9, 0.0) < -0.2
+
+
+def test_forgets_what_was_seen_in_an_odom_that_holds_no_more():
+    watch = GroundWatch(DockingConfig(), FOOTPRINT)
+    watch.update(make_map(), HERE)
+    watch.forget()
+    watch.update(make_map([(-1.2, -1.0, -0.6, 1.0)], Cell.UNKNOWN), HERE)
+    assert at(watch.around(HERE, None).known, -0.9, 0.0) < -0.2

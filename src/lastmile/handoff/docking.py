@@ -115,7 +115,9 @@ class DockingComponent:
         self._odometry.clear()
         self._images.clear()
         self._port.clear()
-        self._plan = None
+        self._pose_odom_touched = None
+        self._motion.forget()
+        self._motion.ground.forget()
         for topic in IN_ODOM:
             self._latest.pop(topic, None)
         if self._task is not None:
@@ -292,7 +294,7 @@ class DockingComponent:
         if self._pose_odom_touched is not None:
             return self._pose_odom_touched
         by_markers, _ = self._port.estimate()
-        if by_markers is not None or pose_odom_port_map is None or not self._task.goal.undock:
+        if by_markers is not None or pose_odom_port_map is None or not self._task.leaves:
             return by_markers
         ahead_m = float(between(pose_odom_base, pose_odom_port_map)[0])
         return pose_odom_port_map if ahead_m > self._config.front_ignore_m else None

@@ -41,6 +41,10 @@ class GroundWatch:
         self._gap_m = config.unknown_gap_m
         self._front_m = config.front_ignore_m
         self._half_m = float(np.abs(footprint[:, 1]).max()) + BESIDE_M
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin with nothing seen."""
         self._map: LocalCostMap | None = None
         self._seen = np.zeros((0, 0), bool)
 

@@ -124,6 +124,11 @@ class DockingTask:
             Phase.UNDOCK: self._undock,
         }
 
+    @property
+    def leaves(self) -> bool:
+        """The robot goes away from the locker, backwards."""
+        return self.phase in (Phase.RETREAT, Phase.UNDOCK)
+
     def begin_anew(self, stamp_s: float) -> None:
         """
         Go on after a break of odometry, with nothing remembered in odom.
@@ -136,7 +141,7 @@ class DockingTask:
                 self._counts_on = True
         else:
             self.phase, self._phase_s = Phase.SEARCH, stamp_s
-        self._headings = self._origin = self._last_pose = None
+        self._headings = self._origin = self._last_pose = self._waiting = None
 
     def step(self, scene: Scene) -> Move | Verdict:
         """Say how to move, or how the task ended."""
@@ -184,8 +189,11 @@ class DockingTask:
             self._headings.pop(0)
             self._phase_s = scene.stamp_s
             return Move()
-        rate = self._config.search_yaw_rate
-        return Move(turn_law(self._headings[0], rate, self._config.approach))
+        law = turn_law(self._headings[0], self._config.search_yaw_rate, self._config.approach)
+        if self._is_near(scene) and self._try_law(scene, law):
+            why = f"no marker of {self.goal.locker_id} in sight and no room to turn"
+            return self._begin_retreat(scene, why)
+        return Move(law)
 
     def _approach(self, scene: Scene) -> Move | Verdict:
         """Drive to the port; near contact judge the alignment once, and go back if it is bad."""
@@ -302,14 +310,17 @@ class DockingTask:
         return TaskOutcome.SUCCEEDED, text, {"attempts": 0.0}
 
     def _search_failed(self, scene: Scene) -> Move | Verdict:
-        near = scene.pose_odom_port_map is not None and (
-            float(between(scene.pose_odom_port_map, scene.pose_odom_base)[0])
-            < STAGING_DISTANCE_M - 0.3
-        )
         why = f"no marker of {self.goal.locker_id} in sight"
-        if near:
+        if self._is_near(scene):
             return self._begin_retreat(scene, why)
         return TaskOutcome.FAILED, why, {"retry": 1.0}
+
+    def _is_near(self, scene: Scene) -> bool:
+        """Tell whether by the map the robot is nearer to the port than where docking begins."""
+        if scene.pose_odom_port_map is None:
+            return False
+        ahead_m = float(between(scene.pose_odom_port_map, scene.pose_odom_base)[0])
+        return ahead_m < STAGING_DISTANCE_M - 0.3
 
     def _off_axis(self, scene: Scene, pose_odom_port: np.ndarray) -> str:
         """Tell that the approach would end off the port's axis, empty where it would not."""
