@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from worlds import drive, make_world, of
 
+from lastmile.geometry.se2 import wrap_angle
+
 PAVEMENT = [0.0, 4.75, 0.0]
 
 
@@ -51,6 +53,26 @@ def test_base_crosses_a_dropped_kerb_and_ends_a_kerb_lower():
     drive(world, 4.0, 1.2)
     assert world.base.motion.T_map_base[2, 3] == pytest.approx(-0.12, abs=0.005)
     assert world.clearance.contact == ""
+
+
+@pytest.mark.parametrize("y_m", [4.75, 4.55, 4.3, 4.1])
+@pytest.mark.parametrize("yaw", [np.pi / 2, 2.2])
+def test_base_that_stopped_on_a_lip_drives_and_turns_on(y_m, yaw):
+    world = make_world(start_pose=[25.0, 4.0, np.pi / 2])
+    lip_y_m = _lip(world)
+    world = make_world(start_pose=[25.0, lip_y_m + y_m - 4.45, yaw])
+    drive(world, 1.5, 0.3)
+    climbed_m = world.base.motion.pose_map_base[1] - (lip_y_m + y_m - 4.45)
+    assert climbed_m > 0.25 * np.sin(yaw)
+    drive(world, 1.5, 0.0, 0.6)
+    assert wrap_angle(world.base.motion.pose_map_base[2] - yaw) > 0.5
+
+
+def _lip(world):
+    """Place on the way over the road where the ramp begins with a step."""
+    y = np.arange(3.0, 6.0, 0.01)
+    heights = world.streets.ground_rays.heights(np.column_stack([np.full_like(y, 25.0), y]))
+    return float(y[np.argmax(np.diff(heights) > 0.0)])
 
 
 def test_driving_off_a_full_kerb_is_told_as_contact():

@@ -8,6 +8,7 @@ taken anew from the ground's mesh when the base has moved on.
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
 import mujoco
@@ -178,6 +179,7 @@ def _compile(urdf: str, config: BaseConfig) -> mujoco.MjModel:
     holder.add_freejoint()
     world.attach(robot, prefix="robot/", frame=holder.add_frame())
     _name_plainly(world)
+    _add_springs(world, urdf)
     for body in world.bodies:
         tyre = body.name.startswith("wheel_")
         for geom in body.geoms if body.name != "ground" else ():
@@ -197,6 +199,16 @@ def _compile(urdf: str, config: BaseConfig) -> mujoco.MjModel:
     ):
         world.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname="imu")
     return world.compile()
+
+
+def _add_springs(world: mujoco.MjSpec, urdf: str) -> None:
+    """Give joints the springs that the URDF names for Gazebo; plain URDF has no word for them."""
+    for tag in ElementTree.fromstring(urdf).findall("gazebo"):
+        stiffness = tag.find("springStiffness")
+        if stiffness is not None:
+            joint = world.joint(tag.get("reference"))
+            joint.stiffness = [float(stiffness.text), 0.0, 0.0]
+            joint.springref = float(tag.find("springReference").text)
 
 
 def _name_plainly(world: mujoco.MjSpec) -> None:
