@@ -8,7 +8,14 @@ import pytest
 from lastmile.evaluation.report import write_report
 from lastmile.evaluation.run_log import RunLog
 from lastmile.maps.example import example_site
-from lastmile.types import GroundTruth, MissionState, TaskOutcome, TaskResult
+from lastmile.types import (
+    Diagnostic,
+    DiagnosticLevel,
+    GroundTruth,
+    MissionState,
+    TaskOutcome,
+    TaskResult,
+)
 from lastmile.vehicle.description import MotionLimits, RobotDescription
 
 ROBOT = RobotDescription(
@@ -68,3 +75,14 @@ def test_summary_json_tells_the_outcome_of_the_delivery(log, tmp_path):
     summary = write_report(log, example_site(), ROBOT, tmp_path, {})
     assert summary.delivered
     assert summary.parcels == {"p-1": "robot"}
+
+
+def test_summary_json_tells_what_each_node_cost(log, tmp_path):
+    for k in range(3):
+        values = {"steps_per_s": "10", "step_median_ms": "2", "step_p99_ms": "4",
+                  "step_max_ms": "5", "cpu_s": str(0.25 * k)}  # fmt: skip
+        value = Diagnostic("planner: timing", DiagnosticLevel.OK, "", values)
+        log.observe(1.0 + k, "planner", "diagnostics", value)
+    write_report(log, example_site(), ROBOT, tmp_path, {"seed": 1})
+    figures = json.loads((tmp_path / "summary.json").read_text())
+    assert figures["cpu_per_node"] == {"planner": pytest.approx(0.25)}

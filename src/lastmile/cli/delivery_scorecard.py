@@ -67,6 +67,10 @@ def _demo_lines(ros: dict[str, Any] | None) -> list[Line]:
         _nearest_person(demo["closest_person_own_m"]),
         stated("demo: latency scan to command, median", demo["latency_s"]["median"], "s"),
         stated("demo: latency scan to command, 99 %", demo["latency_s"]["p99"], "s"),
+        *(
+            stated(f"demo: CPU of {node}", ratio, "cores")
+            for node, ratio in demo["cpu_per_node"].items()
+        ),
     ]
 
 

@@ -56,7 +56,9 @@ def write_report(
 
     """
     summary = summarise(log, site, robot)
+    nodes = node_figures(log.diagnostics)
     figures = {"about": dict(about), **summary.to_json()}
+    figures["cpu_per_node"] = {node.name: node.cpu_ratio for node in nodes}
     (run_dir / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     _write_errors(log, run_dir / "localization.csv")
     page = _template().render(
@@ -68,7 +70,7 @@ def write_report(
         custody=log.custody,
         safety=log.safety,
         planner=log.planner,
-        nodes=node_figures(log.diagnostics),
+        nodes=nodes,
         complaints=complaints(log.diagnostics),
         events=[event for event in events if event["kind"] in EVENTS],
     )
