@@ -65,11 +65,11 @@ class LocalMapConfig:
         high=3.0,
     )
     start_margin_m: float = param(
-        0.4,
-        "Where it starts, unseen ground this near to the robot is free.",
+        0.8,
+        "Where it starts, unseen ground this near to the robot is free: start it on level ground.",
         unit="m",
         low=0.0,
-        high=1.0,
+        high=2.0,
     )
     unknown_gap_m: float = param(
         0.3, "Unseen gaps narrower than this count as free.", unit="m", low=0.0, high=1.0
