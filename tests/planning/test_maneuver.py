@@ -87,6 +87,7 @@ def test_robot_that_touches_something_gets_away_from_it():
 
 def test_unseen_ground_is_not_maneuvered_over():
     unknown = [(-5.0, -5.0, -0.5, 5.0)]
-    around = Surroundings(make_map(blocks=[(0.4, -2.0, 0.8, 2.0)], unknown=unknown), [], TIMES_S)
-    poses = carry_out(around, None)
+    wall = [(0.4, -2.0, 0.8, 2.0)]
+    local_map = make_map(blocks=wall, unknown=unknown, start_margin_m=0.1)
+    poses = carry_out(Surroundings(local_map, [], TIMES_S), None)
     assert len(poses) == 1

@@ -29,7 +29,7 @@ def straight_states(speed=1.4, stages=40):
     return states
 
 
-def make_map(blocks=(), unknown=(), size=100):
+def make_map(blocks=(), unknown=(), size=100, **config):
     """Ten metres of free ground about the origin with boxes (x0, y0, x1, y1)."""
     cells = np.zeros((size, size), np.int8)
     for boxes, value in ((unknown, Cell.UNKNOWN), (blocks, Cell.OCCUPIED)):
@@ -38,7 +38,7 @@ def make_map(blocks=(), unknown=(), size=100):
             j0, j1 = round((x0 + 5) * 10), round((x1 + 5) * 10)
             cells[i0:i1, j0:j1] = value
     cost_map = LocalCostMap(0.0, np.array([-5.0, -5.0]), 0.1, cells)
-    return LocalMapper(LocalMapConfig(), FOOTPRINT).update(cost_map, (), np.zeros(3))
+    return LocalMapper(LocalMapConfig(**config), FOOTPRINT).update(cost_map, (), np.zeros(3))
 
 
 def certifier():

@@ -165,6 +165,12 @@ class PeopleConfig:
     sigma_max_m: float = param(
         0.3, "Uncertainty of predictions counts up to this.", unit="m", low=0.0, high=2.0
     )
+    near_m: float = param(
+        2.5, "Nearer people than this are close by.", unit="m", low=0.5, high=10.0
+    )
+    yaw_rate_near: float = param(
+        0.7, "Yaw rate while people are close by.", unit="rad/s", low=0.1, high=3.0
+    )
     discs: int = param(8, "Discs of moving obstacles in the controller.", low=1, high=32)
 
 

@@ -301,6 +301,7 @@ class LocalPlanner:
         )
         discs = self._controller_discs(reference, around.discs)
         limits = self._limits
+        yaw_rate_max = self._yaw_rate_limit(start, around)
         problem = MpcProblem(
             state=np.concatenate([start.pose, start.twist]),
             reference=reference,
@@ -311,7 +312,7 @@ class LocalPlanner:
                     -limits.braking_mps2,
                     -0.9 * limits.yaw_acceleration_max,
                     min(0.0, float(start.twist[0]) + 0.02),
-                    -0.9 * limits.yaw_rate_max,
+                    -yaw_rate_max,
                 ]
             ),
             high=np.array(
@@ -319,7 +320,7 @@ class LocalPlanner:
                     limits.acceleration_mps2,
                     0.9 * limits.yaw_acceleration_max,
                     limits.speed_max_mps,
-                    0.9 * limits.yaw_rate_max,
+                    yaw_rate_max,
                 ]
             ),
         )
@@ -330,6 +331,15 @@ class LocalPlanner:
             return self._stopping.plan(start, around, "controller found no plan")
         self.choice = choice.label
         return self._certify(start, around, choice.solution.states, reason)
+
+    def _yaw_rate_limit(self, start: Start, around: Surroundings) -> float:
+        """Turn more slowly near people: a fast turn takes them by surprise and blurs the scan."""
+        config, most = self._config.people, 0.9 * self._limits.yaw_rate_max
+        for disc in around.discs:
+            gap_m = float(np.hypot(*(disc.centres[0] - start.pose[:2]))) - disc.radius_m
+            if disc.kind is ObstacleKind.PERSON and gap_m < config.near_m:
+                return min(config.yaw_rate_near, most)
+        return most
 
     def _certify(self, start: Start, around: Surroundings, states: np.ndarray, reason: str) -> Plan:
         """Take the longest drive whose braking tail is free."""

@@ -25,8 +25,8 @@ PASSING_SLACK_M = 0.05
 """Outlines of people are seen from one side only."""
 STANDS_BEFORE_S = 0.6
 """Before anybody who comes from ahead or aside could touch it the robot has stood for so long."""
-TOUCHED_WITHIN_S = 1.0
-"""A robot that stands goes on standing while somebody is so near to walking into it."""
+TOUCHED_WITHIN_S, NEARLY_M = 1.5, 0.15
+"""A robot that stands goes on standing while somebody is so near to walking (nearly) into it."""
 ROUNDING_M = 1e-6
 """Any more, and one plan after another would add it up to a way into what stands there."""
 
@@ -86,7 +86,9 @@ class Certifier:
         """Say who is about to walk into the robot where it stands at `pose`, empty if nobody."""
         for disc in around.discs:
             person = disc.kind is ObstacleKind.PERSON and disc.moving
-            if person and self._touches(pose, 0.0, TOUCHED_WITHIN_S, disc, around.times_s).any():
+            gap_m = self._gaps(pose, 0.0, TOUCHED_WITHIN_S, disc, around.times_s)
+            comes_nearer = gap_m.min() < min(NEARLY_M, gap_m[0] - 2.0 * CLOSES_M)
+            if person and comes_nearer:
                 return f"{disc.kind.value} {disc.id} walks up to the robot"
         return ""
 
@@ -166,17 +168,18 @@ class Certifier:
         after_s = stamp_s + np.linspace(0.0, STANDS_BEFORE_S, 5)
         centre = _centres_at(disc, after_s, times_s)
         ahead = sense * ((centre - pose[:2]) @ heading) > (sense * self.middles_m).min()
-        return bool((self._touches(pose, stamp_s, STANDS_BEFORE_S, disc, times_s) & ahead).any())
+        gap_m = self._gaps(pose, stamp_s, STANDS_BEFORE_S, disc, times_s)
+        return bool(((gap_m < 0.0) & ahead).any())
 
-    def _touches(
+    def _gaps(
         self, pose: np.ndarray, stamp_s: float, lasts_s: float, disc: Disc, times_s: np.ndarray
     ) -> np.ndarray:
-        """Tell at five moments from a stamp on whether a disc touches the robot at `pose`."""
+        """Gap between a disc and the robot at `pose`, at five moments from a stamp on."""
         heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
         middles = pose[:2] + self.middles_m[:, None] * heading
         centre = _centres_at(disc, stamp_s + np.linspace(0.0, lasts_s, 5), times_s)
-        gap = _least_gap(np.repeat(middles[None], len(centre), axis=0), centre)
-        return gap < disc.radius_m + self._radius_m
+        near_m = _least_gap(np.repeat(middles[None], len(centre), axis=0), centre)
+        return near_m - disc.radius_m - self._radius_m
 
     def _closes(self, gap: np.ndarray, middles: np.ndarray, centre: np.ndarray) -> bool:
         """Tell whether the robot, rather than the person, closes a gap that is too small."""
