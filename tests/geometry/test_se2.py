@@ -56,3 +56,14 @@ def test_advance_drives_straight_without_yaw_rate():
     assert se2.advance(np.array([1.0, 2.0, 0.0]), np.array([2.0, 0.0]), 0.5) == pytest.approx(
         [2.0, 2.0, 0.0]
     )
+
+
+def test_one_pose_is_moved_as_one_of_many_is():
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(0.0, 4.0, (2, 200, 3))
+    many = (se2.compose(a, b), se2.invert(a), se2.between(a, b), se2.wrap_angle(a))
+    for i in range(len(a)):
+        assert se2.compose(a[i], b[i]) == pytest.approx(many[0][i], abs=1e-12)
+        assert se2.invert(a[i]) == pytest.approx(many[1][i], abs=1e-12)
+        assert se2.between(a[i], b[i]) == pytest.approx(many[2][i], abs=1e-12)
+        assert se2.wrap_angle(float(a[i, 2])) == pytest.approx(many[3][i, 2], abs=1e-12)

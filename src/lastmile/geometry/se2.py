@@ -1,7 +1,9 @@
 """
 Transforms of the plane, SE(2), as arrays [x, y, yaw].
 
-The last axis holds the three numbers, so that all functions work on one pose or on many.
+The last axis holds the three numbers, so that all functions work on one pose or on many. One pose
+takes a way of its own through plain numbers: thousands are chained each second, and small arrays
+cost five times as much.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import numpy as np
 
 def wrap_angle(angle):
     """Bring angles [rad] into (-pi, pi]."""
+    if isinstance(angle, float):
+        return -((-angle + np.pi) % (2.0 * np.pi)) + np.pi
     return -np.remainder(-np.asarray(angle, dtype=float) + np.pi, 2.0 * np.pi) + np.pi
 
 
@@ -18,6 +22,11 @@ def compose(pose_a_b: np.ndarray, pose_b_c: np.ndarray) -> np.ndarray:
     """Chain two poses: the pose of c in a."""
     a = np.asarray(pose_a_b, dtype=float)
     b = np.asarray(pose_b_c, dtype=float)
+    if a.ndim == b.ndim == 1:
+        ax, ay, a_yaw = a.tolist()
+        bx, by, b_yaw = b.tolist()
+        c, s = float(np.cos(a_yaw)), float(np.sin(a_yaw))
+        return np.array([ax + c * bx - s * by, ay + s * bx + c * by, wrap_angle(a_yaw + b_yaw)])
     c, s = np.cos(a[..., 2]), np.sin(a[..., 2])
     return np.stack(
         [
@@ -32,6 +41,10 @@ def compose(pose_a_b: np.ndarray, pose_b_c: np.ndarray) -> np.ndarray:
 def invert(pose_a_b: np.ndarray) -> np.ndarray:
     """Give the pose of a in b."""
     p = np.asarray(pose_a_b, dtype=float)
+    if p.ndim == 1:
+        x, y, yaw = p.tolist()
+        c, s = float(np.cos(yaw)), float(np.sin(yaw))
+        return np.array([-c * x - s * y, s * x - c * y, wrap_angle(-yaw)])
     c, s = np.cos(p[..., 2]), np.sin(p[..., 2])
     return np.stack(
         [
@@ -67,17 +80,18 @@ def advance(pose: np.ndarray, twist_base: np.ndarray, dt_s: float) -> np.ndarray
     Move a pose along the arc of a constant twist [v, yaw rate] for a time.
 
     Velocity motion model, Thrun, Burgard and Fox (2005), section 5.3; exact for a turn of zero by
-    its sinc form.
+    the limit of its chord.
     """
+    x, y, yaw = (float(value) for value in pose)
     v, w = float(twist_base[0]), float(twist_base[1])
     half = 0.5 * w * dt_s
-    chord = v * dt_s * np.sinc(half / np.pi)
-    heading = pose[2] + half
+    chord = v * dt_s * (float(np.sin(half)) / half if half != 0.0 else 1.0)
+    heading = yaw + half
     return np.array(
         [
-            pose[0] + chord * np.cos(heading),
-            pose[1] + chord * np.sin(heading),
-            float(wrap_angle(pose[2] + w * dt_s)),
+            x + chord * float(np.cos(heading)),
+            y + chord * float(np.sin(heading)),
+            wrap_angle(yaw + w * dt_s),
         ]
     )
 
