@@ -46,7 +46,7 @@ class Camera:
             for locker in lockers
             for is_open in (False, True)
         }
-        self._rays: np.ndarray | None = None
+        self._rays: tuple[np.ndarray, np.ndarray] | None = None
         self._noise: np.ndarray | None = None
         self._seen: list[tuple[str, bool]] = []
         self._seen_from = np.zeros((4, 4))
@@ -100,7 +100,8 @@ class Camera:
         level = int(np.clip(np.floor(np.log2(max(1.0, texels_per_pixel))), 0, len(levels) - 1))
         height, width = levels[level].shape
         H = _texels_of_rays(T_camera_port, locker, TEXEL_M * 2**level)
-        u, v, w = cv2.split(cv2.transform(self._lens()[y0:y1, x0:x1], H.astype(np.float32)))
+        x, y = (plane[y0:y1, x0:x1] for plane in self._lens())
+        u, v, w = (cv2.addWeighted(x, row[0], y, row[1], row[2]) for row in H)
         u, v = cv2.divide(u, w), cv2.divide(v, w)
         # Depth is 1 / w; rays that run away from the plane meet it behind the camera.
         seen = cv2.inRange(w, 1e-6, 1.0 / NEAR_M)
@@ -128,8 +129,8 @@ class Camera:
         x1, y1 = min(width, int(x1 + margin)), min(height, int(y1 + margin))
         return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
-    def _lens(self) -> np.ndarray:
-        """Undistorted ray (x, y, 1) of each pixel, worked out at the first image."""
+    def _lens(self) -> tuple[np.ndarray, np.ndarray]:
+        """Undistorted ray of each pixel, x and y where z is 1; worked out at the first image."""
         if self._rays is None:
             width, height = self.config.width_px, self.config.height_px
             # Every eighth pixel, then interpolated: the lens is smooth to 1e-3 px over 8 px.
@@ -142,12 +143,7 @@ class Camera:
             x, y = np.meshgrid(
                 np.arange(width, dtype=np.float32) / 8.0, np.arange(height, dtype=np.float32) / 8.0
             )
-            self._rays = cv2.merge(
-                [
-                    *(cv2.remap(rays[..., i], x, y, cv2.INTER_LINEAR) for i in range(2)),
-                    np.ones((height, width), np.float32),
-                ]
-            )
+            self._rays = tuple(cv2.remap(rays[..., i], x, y, cv2.INTER_LINEAR) for i in range(2))
         return self._rays
 
     def _add_noise(self, pixels: np.ndarray) -> np.ndarray:
