@@ -411,6 +411,7 @@ def test_plan_from_before_a_break_of_odometry_is_not_followed(driving):
     assert command.speed_mps == 0.0
     assert driving.gate.inbox.value("plan") is None
     assert "before the break of odometry" in driving.gate.inbox.last_rejection
+    assert "plan: none came since odometry began anew" in safety.causes
     driving.plan, driving.silent = lambda bench: drive_plan(bench.t, bench.pose), set()
     command, safety = driving.run(1.0)
     assert safety.level is SafetyLevel.DRIVE, safety

@@ -189,6 +189,9 @@ class CommandGate:
         for source, topic in PLAN_TOPICS.items():
             plan = self.inbox.value(topic)
             if plan is None:
+                dropped = self.inbox.dropped(topic)
+                if dropped is not None and _moves(dropped):
+                    stale.append(f"{topic}: none came since odometry began anew")
                 continue
             late = self.inbox.stale(topic, limit_s[source], self._now_s)
             if not late:

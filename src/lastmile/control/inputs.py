@@ -43,6 +43,7 @@ class Inbox:
         self._arrivals: dict[str, float] = {}
         self._last_stamps_s: dict[str, float] = {}
         self._odom_since_s = -np.inf
+        self._dropped: dict[str, Any] = {}
         self.rejections: dict[str, int] = {}
         self.last_rejection = ""
 
@@ -61,6 +62,7 @@ class Inbox:
         if topic == "odometry":
             self._note_break(value)
         self._values[topic] = value
+        self._dropped.pop(topic, None)
         self._arrivals[topic] = now_s
         self._last_stamps_s[topic] = value.stamp_s
         return True
@@ -77,6 +79,10 @@ class Inbox:
     def value(self, topic: str) -> Any:
         """Give the newest value, None before the first."""
         return self._values.get(topic)
+
+    def dropped(self, topic: str) -> Any:
+        """Give the value that a break of odometry took away, None once there is a newer one."""
+        return self._dropped.get(topic)
 
     def age_s(self, topic: str, now_s: float) -> float:
         """Time since the newest value arrived, infinite before the first."""
@@ -98,8 +104,9 @@ class Inbox:
         if before is not None and odometry_breaks(before, odometry):
             self._odom_since_s = odometry.stamp_s
             for topic in IN_ODOM:
-                self._values.pop(topic, None)
-                self._arrivals.pop(topic, None)
+                if topic in self._values:
+                    self._dropped[topic] = self._values.pop(topic)
+                    self._arrivals.pop(topic)
 
     def _check_stamp(self, topic: str, stamp_s: float, now_s: float) -> None:
         if not np.isfinite(stamp_s):
