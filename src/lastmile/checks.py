@@ -94,15 +94,16 @@ def _all_good(value: ObstacleArray) -> bool:
     """Tell at once, in the common case, that all obstacles are good."""
     arrays = []
     for o in value.obstacles:
-        steps = len(o.predicted_path)
+        position, velocity = np.asarray(o.position), np.asarray(o.velocity)
+        outline, path = np.asarray(o.footprint), np.asarray(o.predicted_path)
+        sigma, steps = np.asarray(o.predicted_sigma), len(path)
         if not (
-            np.shape(o.position) == np.shape(o.velocity) == (2,)
-            and np.shape(o.footprint)[1:] == (2,)
-            and (steps == 0 or np.shape(o.predicted_path)[1:] == (2,))
-            and np.shape(o.predicted_sigma) == (steps,)
+            position.shape == velocity.shape == (2,)
+            and outline.shape[1:] == (2,)
+            and (steps == 0 or path.shape[1:] == (2,))
+            and sigma.shape == (steps,)
             and (steps == 0 or 0.0 < o.prediction_dt_s < np.inf)
         ):
             return False
-        arrays += [o.position, o.velocity, o.predicted_sigma]
-        arrays += [np.ravel(o.footprint), np.ravel(o.predicted_path)]
-    return not arrays or bool(np.isfinite(np.concatenate(arrays)).all())
+        arrays += (position, velocity, sigma, outline, path)
+    return not arrays or bool(np.isfinite(np.concatenate(arrays, axis=None)).all())
