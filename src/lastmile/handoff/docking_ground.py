@@ -58,10 +58,9 @@ class GroundWatch:
             and old.resolution_m == cost_map.resolution_m
         ):
             shift = np.rint((cost_map.origin - old.origin) / cost_map.resolution_m).astype(int)
-            middles = _middles(cost_map.cells.shape, cost_map.origin, cost_map.resolution_m)
-            near = np.hypot(*(middles - position).transpose(2, 0, 1)) < NEAR_M
-            hidden = near & (cost_map.cells == Cell.UNKNOWN)
-            seen |= hidden & shifted(self._seen, shift, False)
+            remembered = shifted(self._seen, shift, False)
+            remembered &= cost_map.cells == Cell.UNKNOWN
+            seen |= _only_near(remembered, cost_map, position)
         self._map, self._seen = cost_map, seen
 
     def around(self, position: np.ndarray, pose_odom_port: np.ndarray | None) -> DockGround:
@@ -87,6 +86,18 @@ class GroundWatch:
             clearance_field(blocked, origin, resolution_m),
             clearance_field(taken, origin, resolution_m),
         )
+
+
+def _only_near(mask: np.ndarray, cost_map: LocalCostMap, position: np.ndarray) -> np.ndarray:
+    """Leave of a mask of cells what is near a position; only there are distances worked out."""
+    rows, columns = mask.shape
+    origin, resolution_m = cost_map.origin, cost_map.resolution_m
+    x = origin[0] + (np.arange(columns) + 0.5) * resolution_m - position[0]
+    y = origin[1] + (np.arange(rows) + 0.5) * resolution_m - position[1]
+    window = np.ix_(np.flatnonzero(np.abs(y) < NEAR_M), np.flatnonzero(np.abs(x) < NEAR_M))
+    near = np.zeros_like(mask)
+    near[window] = np.hypot(x[window[1]], y[window[0]]) < NEAR_M
+    return near & mask
 
 
 def _middles(shape: tuple[int, int], origin: np.ndarray, resolution_m: float) -> np.ndarray:

@@ -117,8 +117,11 @@ def _without_locker(scene: Scene, locker: Locker, front_m: float) -> tuple[Obsta
     high = np.array([0.0, 0.5 * locker.width_m]) + front_m
 
     def inside(obstacle: Obstacle) -> bool:
-        outline = np.concatenate([obstacle.footprint.reshape(-1, 2), obstacle.position[None]])
-        points = transform(pose_port_odom, outline)
+        points = transform(pose_port_odom, obstacle.footprint.reshape(-1, 2))
         return bool(((points > low) & (points < high)).all())
 
-    return tuple(obstacle for obstacle in obstacles if not inside(obstacle))
+    # Most stand elsewhere: their outlines need no look.
+    positions = np.array([obstacle.position for obstacle in obstacles]).reshape(-1, 2)
+    at_port = transform(pose_port_odom, positions)
+    there = ((at_port > low) & (at_port < high)).all(axis=1)
+    return tuple(o for o, near in zip(obstacles, there, strict=True) if not (near and inside(o)))
