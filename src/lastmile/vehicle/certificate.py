@@ -84,11 +84,12 @@ class Certifier:
 
     def is_walked_into(self, pose: np.ndarray, around: Surroundings) -> str:
         """Say who is about to walk into the robot where it stands at `pose`, empty if nobody."""
-        for disc in around.discs:
-            person = disc.kind is ObstacleKind.PERSON and disc.moving
+        people = [d for d in around.discs if d.kind is ObstacleKind.PERSON and d.moving]
+        middles = _along(self.middles_m, pose[None])
+        reach_m = self._radius_m + NEARLY_M
+        for disc in _that_may_come(people, around.times_s, TOUCHED_WITHIN_S, middles, reach_m):
             gap_m = self._gaps(pose, 0.0, TOUCHED_WITHIN_S, disc, around.times_s)
-            comes_nearer = gap_m.min() < min(NEARLY_M, gap_m[0] - 2.0 * CLOSES_M)
-            if person and comes_nearer:
+            if gap_m.min() < min(NEARLY_M, gap_m[0] - 2.0 * CLOSES_M):
                 return f"{disc.kind.value} {disc.id} walks up to the robot"
         return ""
 
@@ -132,10 +133,10 @@ class Certifier:
         last = int(np.flatnonzero(moving)[-1]) + 1 if moving.any() else 0
         steps = np.arange(min(last, len(motion.poses) - 1) + 1)
         times = steps * motion.step_s
-        poses = motion.poses[steps]
-        heading = np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
-        middles = poses[:, None, :2] + self.middles_m[None, :, None] * heading[:, None]
-        for disc in around.discs:
+        middles = _along(self.middles_m, motion.poses[steps])
+        until_s = float(times[-1]) + STANDS_BEFORE_S
+        reach_m = self._radius_m + self._least_m + PASSING_SLACK_M
+        for disc in _that_may_come(around.discs, around.times_s, until_s, middles, reach_m):
             centre = _centres_at(disc, times, around.times_s)
             radii_m = disc.radius_m + self._radius_m
             gap = _least_gap(middles, centre) - radii_m
@@ -194,6 +195,31 @@ class Certifier:
         x, y = self.outline[:, 0], self.outline[:, 1]
         turned = np.stack([c * x - s * y, s * x + c * y], axis=-1)
         return turned + poses[:, None, :2]
+
+
+def _along(middles_m: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    """Middles (T, D, 2) of the robot's discs at poses (T, 3)."""
+    heading = np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
+    return poses[:, None, :2] + middles_m[None, :, None] * heading[:, None]
+
+
+def _that_may_come(
+    discs: list[Disc], times_s: np.ndarray, until_s: float, middles: np.ndarray, reach_m: float
+) -> list[Disc]:
+    """
+    Leave out discs that keep farther than `reach_m` from all `middles` (T, D, 2) up to a time.
+
+    By the boxes about their ways and the robot's: most discs need no closer look.
+    """
+    if not discs:
+        return []
+    last = int(np.searchsorted(times_s, until_s)) + 1
+    ways = np.array([disc.centres[:last] for disc in discs])
+    low, high = middles.min(axis=(0, 1)), middles.max(axis=(0, 1))
+    apart = np.maximum(np.maximum(low - ways.max(axis=1), ways.min(axis=1) - high), 0.0)
+    apart_m = np.hypot(apart[:, 0], apart[:, 1]).tolist()
+    reach_m += ROUNDING_M
+    return [d for d, gap in zip(discs, apart_m, strict=True) if gap < d.radius_m + reach_m]
 
 
 def _centres_at(disc: Disc, at_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:
