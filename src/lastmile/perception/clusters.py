@@ -13,6 +13,8 @@ are `structure` and stay out of the list.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -118,13 +120,24 @@ def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> 
     _clusters.measure(points, height, start, order, box)
     hidden = _ends_hidden(pairs, cluster, count)
     tall, cut = _reach_overhead(pairs, cluster, count)
+    # All at once what numpy does at once: there are tens of clusters in a scan.
+    by_cluster = np.ascontiguousarray(points[order[: start[count]], :2])
+    longest = np.maximum(box[:, 1] - box[:, 0], box[:, 3] - box[:, 2])
+    heights_m, bounds = box[:, 4].tolist(), start.tolist()
     things = []
-    for i in np.flatnonzero(box[:, 4] >= config.height_min_m):
-        if max(box[i, 1] - box[i, 0], box[i, 3] - box[i, 2]) > LONGEST_M:
-            continue
-        members = order[start[i] : start[i + 1]]
+    for i in np.flatnonzero((box[:, 4] >= config.height_min_m) & ~(longest > LONGEST_M)).tolist():
+        part = slice(bounds[i], bounds[i + 1])
         seen = (bool(tall[i]), bool(cut[i]), bool(hidden[i]))
-        things.append(_describe(int(i), points, members, float(box[i, 4]), seen, origin, config))
+        things.append(
+            _describe(
+                i,
+                by_cluster[part],
+                lambda outline, part=part: _hollow(points, order[part], outline, origin),
+                heights_m[i],
+                seen,
+                config,
+            )
+        )
     return Clusters(points, label, height, cluster, tuple(things))
 
 
@@ -168,31 +181,35 @@ def _ends_hidden(pairs: list[tuple[Sweep, Terrain]], cluster: np.ndarray, count:
 
 def _describe(
     index: int,
-    points: np.ndarray,
-    members: np.ndarray,
+    xy: np.ndarray,
+    hollow_m: Callable[[np.ndarray], float],
     height_m: float,
     seen: tuple[bool, bool, bool],
-    origin: np.ndarray,
     config: ClusterConfig,
 ) -> Thing:
-    """Outline, box and class of shape of one cluster; `seen` is tall, cut and hidden."""
+    """
+    Outline, box and class of shape of one cluster of points (N, 2).
+
+    `hollow_m` measures how hollow it is within an outline; `seen` is tall, cut and hidden.
+    """
     tall, cut, hidden = seen
-    xy = points[members, :2]
-    outline = cv2.convexHull(xy, clockwise=False).reshape(-1, 2).astype(float)
+    corners = cv2.convexHull(xy, clockwise=False).reshape(-1, 2)
+    outline = corners.astype(float)
     if len(outline) < 3:
         outline = _thicken(outline)
-    (cx, cy), (length, width), degrees = cv2.minAreaRect(outline.astype(np.float32))
-    yaw = np.deg2rad(degrees)
+        corners = outline.astype(np.float32)
+    (cx, cy), (length, width), degrees = cv2.minAreaRect(corners)
+    yaw = math.radians(degrees)
     if width > length:
         length, width, yaw = width, length, yaw + 0.5 * np.pi
     structure = length > config.compact_max_m or (
         length > config.tall_max_m
-        and (tall or cut or _hollow(points, members, outline, origin) > config.hollow_m)
+        and (tall or cut or hollow_m(outline) > config.hollow_m)
     )
     return Thing(
         index,
         np.array([cx, cy]),
-        xy.mean(axis=0, dtype=float),
+        np.add.reduce(xy, axis=0, dtype=float) / len(xy),
         outline,
         length,
         width,
