@@ -222,10 +222,9 @@ class History:
 
 
 def _take_apart(value: Any, plain: list[Any], arrays: list[bytes]) -> None:
-    """Append the plain values in `value`, the kinds of its arrays among them, and the arrays."""
+    """Append the plain values in `value`, and its arrays, each after its kind."""
     if isinstance(value, np.ndarray):
-        plain += (value.dtype.char, value.shape)
-        arrays.append(value.tobytes())
+        arrays += (_kind_of(value.dtype.char, value.shape), value.tobytes())
     elif isinstance(value, (tuple, list)):
         for item in value:
             _take_apart(item, plain, arrays)
@@ -235,8 +234,11 @@ def _take_apart(value: Any, plain: list[Any], arrays: list[bytes]) -> None:
             _take_apart(value[key], plain, arrays)
     elif is_dataclass(value):
         for item in _fields_of(type(value))(value):
-            if type(item) in _PLAIN:
+            kind = type(item)
+            if kind in _PLAIN:
                 plain.append(item)
+            elif kind is np.ndarray:
+                arrays += (_kind_of(item.dtype.char, item.shape), item.tobytes())
             else:
                 _take_apart(item, plain, arrays)
     else:
@@ -244,6 +246,12 @@ def _take_apart(value: Any, plain: list[Any], arrays: list[bytes]) -> None:
 
 
 _PLAIN = frozenset((float, int, bool, str, type(None)))
+
+
+@functools.cache
+def _kind_of(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """Write the kind of an array; there are few, and `repr` at each is slow."""
+    return repr((dtype, shape)).encode()
 
 
 @functools.cache
