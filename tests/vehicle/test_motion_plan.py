@@ -199,7 +199,7 @@ def test_robot_stands_for_a_while_before_somebody_walks_into_it():
         return certifier().check(motion, Surroundings(make_map(), [person], TIMES_S))
 
     assert "person 7 comes" in meets_at(end_s + 0.4, 1.0)
-    assert meets_at(end_s + 0.8, 1.0) == ""
+    assert meets_at(end_s + 1.2, 1.0) == ""
     # Who follows sees that the robot stops.
     assert meets_at(end_s + 0.4, -1.0) == ""
 

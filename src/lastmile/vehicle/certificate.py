@@ -23,7 +23,7 @@ CLOSES_M = 0.002
 """Way in a step, towards a person, that is none to speak of."""
 PASSING_SLACK_M = 0.05
 """Outlines of people are seen from one side only."""
-STANDS_BEFORE_S = 0.6
+STANDS_BEFORE_S = 1.0
 """Before anybody who comes from ahead or aside could touch it the robot has stood for so long."""
 TOUCHED_WITHIN_S, NEARLY_M = 1.5, 0.15
 """A robot that stands goes on standing while somebody is so near to walking (nearly) into it."""
@@ -169,8 +169,9 @@ class Certifier:
         after_s = stamp_s + np.linspace(0.0, STANDS_BEFORE_S, 5)
         centre = _centres_at(disc, after_s, times_s)
         ahead = sense * ((centre - pose[:2]) @ heading) > (sense * self.middles_m).min()
-        gap_m = self._gaps(pose, stamp_s, STANDS_BEFORE_S, disc, times_s)
-        return bool(((gap_m < 0.0) & ahead).any())
+        touches = self._gaps(pose, stamp_s, STANDS_BEFORE_S, disc, times_s) < 0.0
+        # Carried on through the robot, who follows would come out ahead of it.
+        return bool(touches.any() and ahead[touches.argmax()])
 
     def _gaps(
         self, pose: np.ndarray, stamp_s: float, lasts_s: float, disc: Disc, times_s: np.ndarray
