@@ -114,10 +114,10 @@ def time_reference(
     arcs = guide.arcs_m
     along = np.zeros(stages + 1)
     fine = 2
-    s = 0.0
+    s, end_m, at_vertex = 0.0, float(arcs[-1]), speeds.tolist()
     for k in range(stages):
         for _ in range(fine):
-            s = min(s + _interpolate(s, arcs, speeds) * step_s / fine, arcs[-1])
+            s = min(s + _interpolate(s / end_m, at_vertex) * step_s / fine, end_m)
         along[k + 1] = s
     kappa = np.gradient(heading_at, np.maximum(arcs, 1e-9)) if len(arcs) > 2 else 0.0 * arcs
     v = np.interp(along, arcs, speeds)
@@ -133,9 +133,9 @@ def time_reference(
     )
 
 
-def _interpolate(s: float, arcs: np.ndarray, speeds: np.ndarray) -> float:
-    """Speed at an arc length; vertices are equally far apart."""
-    position = s / arcs[-1] * (len(arcs) - 1)
-    k = min(int(position), len(arcs) - 2)
+def _interpolate(share: float, speeds: list[float]) -> float:
+    """Speed at a share of the way; vertices are equally far apart."""
+    position = share * (len(speeds) - 1)
+    k = min(int(position), len(speeds) - 2)
     part = position - k
-    return float((1.0 - part) * speeds[k] + part * speeds[k + 1])
+    return (1.0 - part) * speeds[k] + part * speeds[k + 1]
