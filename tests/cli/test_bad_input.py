@@ -76,7 +76,7 @@ def test_bad_usage_exits_with_2_and_names_value_and_rule(call, tmp_path, argumen
         (["map", "show", "./blank", "-o", "site.png"], "blank/site.yaml: the file is empty"),
         (["up", "--scenario", "nowhere"], "nowhere.yaml is neither in the checkout nor"),
         (["demo", "--scenario", "quiet", "--output", "file/run"], "cannot be written: Not a dir"),
-        (["up", "--scenario", "quiet", "--output", "/sys/run"], "run folder /sys/run cannot be"),
+        (["up", "--scenario", "quiet", "--output", "/proc/run"], "run folder /proc/run cannot be"),
         (["demo", "--scenario", "quiet", "--output", "full"], "runs are never written over"),
         (["report", "full"], "is not the folder of a run"),
         (["receipt", "verify", "none.json"], "none.json: cannot be read"),

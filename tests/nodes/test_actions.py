@@ -96,7 +96,7 @@ def test_client_finishes_cancels_and_tells_of_an_absent_server(start, peer):
     ends = {}
 
     def all_ended():
-        ends.update({state.order_id: state.text for state in states})
+        ends.update({s.order_id: s.text for s in states if s.phase.endswith("/result")})
         return len(ends) == 3
 
     peer.until(all_ended)

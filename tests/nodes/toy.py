@@ -121,16 +121,19 @@ class Caller:
     def __init__(self):
         self.to_send = list(self.GOALS)
         self.came = []
+        self.ends = []
 
     def receive(self, topic, value):
         self.came.append((topic, value))
 
     def step(self, stamp_s):
+        """Tell how goals ended at every step, for those who have just found this node."""
         outputs, self.to_send = self.to_send, []
+        outputs += [("mission/state", dataclasses.replace(end, stamp_s=stamp_s)) for end in self.ends]
         for topic, value in self.came:
             if topic == "dock/feedback":
                 text = value.phase
-                if value.goal_id == "second" and value.progress == 2.0:
+                if value.goal_id == "second" and value.progress >= 2.0:
                     outputs.append(("dock/cancel", types.TaskCancel("second")))
             elif topic.endswith("/result"):
                 text = f"{value.goal_id} {value.outcome.value}: {value.text}"
@@ -138,6 +141,8 @@ class Caller:
                 continue
             state = types.MissionState(stamp_s, value.goal_id, "", topic, text, np.nan)
             outputs.append(("mission/state", state))
+            if topic.endswith("/result"):
+                self.ends.append(state)
         self.came = []
         return outputs
 

@@ -22,8 +22,8 @@ WATCH_S = 0.05
 RESTART_DELAY_S = 0.3
 # So many restarts within so long, then the program is given up.
 RESTARTS_MAX, RESTARTS_WITHIN_S = 3, 30.0
-# Ending takes at most 3 phases x PHASE_S + TERM_S, less than 4 s.
-PHASES, PHASE_S, TERM_S = 3, 1.0, 0.7
+# Ending takes at most 3 phases x PHASE_S + TERM_S, 3.1 s, so that nothing is left after 5 s.
+PHASES, PHASE_S, TERM_S = 3, 0.8, 0.7
 
 
 @dataclass(frozen=True, slots=True)
