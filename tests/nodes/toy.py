@@ -129,7 +129,8 @@ class Caller:
     def step(self, stamp_s):
         """Tell how goals ended at every step, for those who have just found this node."""
         outputs, self.to_send = self.to_send, []
-        outputs += [("mission/state", dataclasses.replace(end, stamp_s=stamp_s)) for end in self.ends]
+        for end in self.ends:
+            outputs.append(("mission/state", dataclasses.replace(end, stamp_s=stamp_s)))
         for topic, value in self.came:
             if topic == "dock/feedback":
                 text = value.phase

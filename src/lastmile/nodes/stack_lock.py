@@ -77,20 +77,27 @@ class StackLock:
         rclpy.init(context=context, domain_id=self.domain)
         try:
             node = rclpy.create_node(f"lookout_{os.getpid()}", context=context)
-            deadline = time.monotonic() + DISCOVERY_S
-            found: set[str] = set()
-            while time.monotonic() < deadline:
-                time.sleep(0.1)
-                names = node.get_node_names_and_namespaces()
-                found = {
-                    name
-                    for name, namespace in names
-                    if namespace.rstrip("/") == self.namespace.rstrip("/")
-                }
-            node.destroy_node()
-            return found
+            try:
+                return self._names_seen_by(node)
+            finally:
+                # Left to the end of the interpreter, it holds that up for seconds.
+                node.destroy_node()
         finally:
             rclpy.shutdown(context=context)
+
+    def _names_seen_by(self, node) -> set[str]:
+        """Look around for as long as discovery takes."""
+        deadline = time.monotonic() + DISCOVERY_S
+        found: set[str] = set()
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            names = node.get_node_names_and_namespaces()
+            found = {
+                name
+                for name, namespace in names
+                if namespace.rstrip("/") == self.namespace.rstrip("/")
+            }
+        return found
 
 
 def free_domain() -> int:
