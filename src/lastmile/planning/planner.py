@@ -178,8 +178,8 @@ class LocalPlanner:
         return Surroundings(local_map, near, self._times_s)
 
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
-        comes = self._certifier.is_walked_into(start.pose, around)
-        if comes and abs(start.twist[0]) < STANDING_MPS:
+        stands = abs(start.twist[0]) < STANDING_MPS
+        if stands and (comes := self._certifier.is_walked_into(start.pose, around)):
             self._candidates.forget()
             return self._stopping.plan(start, around, comes)
         arrival = self._arrive(start, around)

@@ -99,8 +99,7 @@ class Certifier:
 
         That is no nearer than the least distance, or than the robot at `pose` is already.
         """
-        heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
-        middles = pose[:2] + self.middles_m[:, None] * heading
+        middles = _along(self.middles_m, pose[None])[0]
         rows = []
         for disc in discs:
             if not disc.moving:
@@ -177,10 +176,9 @@ class Certifier:
         self, pose: np.ndarray, stamp_s: float, lasts_s: float, disc: Disc, times_s: np.ndarray
     ) -> np.ndarray:
         """Gap between a disc and the robot at `pose`, at five moments from a stamp on."""
-        heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
-        middles = pose[:2] + self.middles_m[:, None] * heading
+        middles = _along(self.middles_m, pose[None])
         centre = _centres_at(disc, stamp_s + np.linspace(0.0, lasts_s, 5), times_s)
-        near_m = _least_gap(np.repeat(middles[None], len(centre), axis=0), centre)
+        near_m = _least_gap(np.repeat(middles, len(centre), axis=0), centre)
         return near_m - disc.radius_m - self._radius_m
 
     def _closes(self, gap: np.ndarray, middles: np.ndarray, centre: np.ndarray) -> bool:
