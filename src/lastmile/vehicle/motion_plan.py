@@ -141,27 +141,3 @@ def _ramp_angle(rate: float, change: float, step_s: float) -> float:
         angle += 0.5 * (rate + slower) * step_s
         rate = slower
     return angle
-
-
-def reverse_straight(
-    pose: np.ndarray,
-    speed_mps: float,
-    length_m: float,
-    step_s: float,
-    limits: MotionLimits,
-    present_mps: float = 0.0,
-) -> Motion:
-    """Back up straight by a length and stop."""
-    speeds, gone = [min(present_mps, 0.0)], 0.0
-    change = 0.5 * limits.acceleration_mps2 * step_s
-    while gone < length_m and len(speeds) < 200:
-        v = -speeds[-1]
-        left = length_m - gone
-        wanted = min(v + change, speed_mps, np.sqrt(2.0 * 0.5 * limits.acceleration_mps2 * left))
-        gone += 0.5 * (v + wanted) * step_s
-        speeds.append(-wanted)
-        if wanted < 0.03 and left < 0.05:
-            break
-    speeds.append(0.0)
-    twists = np.stack([np.array(speeds), np.zeros(len(speeds))], axis=-1)
-    return integrate(pose, twists, step_s)
