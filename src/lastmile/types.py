@@ -645,6 +645,6 @@ class GroundTruth:
     clearance_m: float
     """Smallest distance from the footprint to anything, inf without any within 5 m."""
     contact: str
-    """Name of what the robot touches, empty without contact."""
+    """Names of all that the robot touches, with commas between; empty without contact."""
     parcel_places: dict[str, str] = field(default_factory=dict)
     """Parcel id to place: a locker id, `robot`, `gap` or `ground`."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lastmile.evaluation.encounters import encounters, nearest_person, person_distances
+from lastmile.evaluation.encounters import closing_speeds, encounters, person_distances
 from lastmile.types import GroundTruth
 
 FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
@@ -40,15 +40,32 @@ def test_distance_inside_the_footprint_is_negative():
 
 
 def test_closing_speeds_tell_who_moves():
-    found = nearest_person(truth(twist=(1.0, 0.0), people=[(7, 2.0, 0, -0.5, 0)]), FOOTPRINT)
-    assert found.id == 7
-    assert found.robot_closing_mps == pytest.approx(1.0)
-    assert found.person_closing_mps == pytest.approx(0.5)
+    moment = truth(twist=(1.0, 0.0), people=[(7, 2.0, 0, -0.5, 0)])
+    robot_mps, person_mps = closing_speeds(moment, np.array([[0.35, 0.0]]))
+    assert robot_mps == pytest.approx([1.0])
+    assert person_mps == pytest.approx([0.5])
+
+
+def test_closing_speeds_turn_with_the_robot():
+    moment = truth(pose=(0, 0, np.pi / 2), twist=(1.0, 0.0), people=[(7, 0, 2.0, 0, 0)])
+    robot_mps, _ = closing_speeds(moment, np.array([[0.35, 0.0]]))
+    assert robot_mps == pytest.approx([1.0])
 
 
 def test_turning_closes_the_gap_at_the_corner():
-    found = nearest_person(truth(twist=(0.0, 1.0), people=[(7, 0.35, 1.0, 0, 0)]), FOOTPRINT)
-    assert found.robot_closing_mps == pytest.approx(0.35)
+    moment = truth(twist=(0.0, 1.0), people=[(7, 0.35, 1.0, 0, 0)])
+    robot_mps, _ = closing_speeds(moment, np.array([[0.35, 0.275]]))
+    assert robot_mps == pytest.approx([0.35])
+
+
+def test_an_own_approach_counts_beside_somebody_nearer_who_came():
+    log = [truth(twist=(0.3, 0.0), people=[(1, 0.7, 0, -1.2, 0), (2, 0.9, 0, 0, 0)])]
+    assert encounters(log, FOOTPRINT).closest_own_m == pytest.approx(0.3)
+
+
+def test_a_creeping_robot_moves():
+    log = [truth(twist=(0.03, 0.0), people=[(1, 0.9, 0, 0, 0)])]
+    assert encounters(log, FOOTPRINT).closest_own_m == pytest.approx(0.3)
 
 
 def test_a_person_who_walks_into_a_moving_robot_is_not_its_own_approach():

@@ -92,6 +92,18 @@ def test_a_lasting_contact_counts_once():
     assert len(metrics.contacts(log, ROBOT)) == 1
 
 
+def test_a_contact_becomes_own_when_the_robot_moves_while_it_touches():
+    still = [truth(0.1 * k, 0.0, v=0.0, contact="person 3") for k in range(10)]
+    assert [c.own for c in metrics.contacts(still, ROBOT)] == [False]
+    moving = [*still, truth(1.0, 0.0, v=0.3, contact="person 3")]
+    assert [c.own for c in metrics.contacts(moving, ROBOT)] == [True]
+
+
+def test_everything_that_is_touched_counts_once():
+    log = [truth(0.1 * k, 0.0, contact=what) for k, what in enumerate(["bin", "bin, car 2", "bin"])]
+    assert [c.what for c in metrics.contacts(log, ROBOT)] == ["bin", "car 2"]
+
+
 def test_latency_runs_from_the_scan_to_the_first_command_after_its_plan():
     log = RunLog()
     plan = Trajectory(

@@ -11,18 +11,13 @@ from lastmile.types import GroundTruth
 
 PERSON_RADIUS_M = 0.25
 """Half the shoulder width of an adult (0.45-0.5 m); people are discs of this radius."""
-MOVING_MPS = 0.05
-"""Body speed (or rim speed in a turn) above which the robot counts as moving."""
-
-
-@dataclass(frozen=True, slots=True)
-class NearestPerson:
-    """The nearest person at one moment, and how fast each of both closes the gap [m/s]."""
-
-    id: int
-    distance_m: float
-    robot_closing_mps: float
-    person_closing_mps: float
+MOVING_MPS = 0.02
+"""
+Body speed (or rim speed in a turn) above which the robot counts as moving; docking creeps. A
+robot that stands in the simulator moves by 0.1 mm/s.
+"""
+OWN_APPROACH_MPS = 0.02
+"""A robot that comes nearer more slowly than this does not approach."""
 
 
 def person_distances(pose_map_base: np.ndarray, footprint: np.ndarray, people: np.ndarray):
@@ -54,21 +49,30 @@ def person_distances(pose_map_base: np.ndarray, footprint: np.ndarray, people: n
     return distance, nearest
 
 
-def nearest_person(truth: GroundTruth, footprint: np.ndarray) -> NearestPerson | None:
-    """Find the person nearest to the footprint and who closes the gap; None without people."""
-    if not len(truth.people):
-        return None
-    distance, nearest = person_distances(truth.pose_map_base, footprint, truth.people)
-    i = int(np.argmin(distance))
+def closing_speeds(truth: GroundTruth, nearest_base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Tell how fast the robot and each person close the gap between them.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+    nearest_base : ndarray, shape (P, 2)
+        Point of the footprint nearest to each person, in base.
+
+    Returns
+    -------
+    robot_mps, person_mps : ndarray, shape (P,)
+        Positive where the gap becomes smaller.
+
+    """
     v, w = truth.twist_base
-    point_velocity_base = np.array([v - w * nearest[i, 1], w * nearest[i, 0]])
-    yaw = float(truth.pose_map_base[2])
-    nearest_map = se2.transform(truth.pose_map_base, nearest[i])
-    towards_person = truth.people[i, 1:3] - nearest_map
-    towards_person = towards_person / max(float(np.hypot(*towards_person)), 1e-6)
-    robot_closing = float(se2.rotate(yaw, point_velocity_base) @ towards_person)
-    person_closing = float(-truth.people[i, 3:5] @ towards_person)
-    return NearestPerson(int(truth.people[i, 0]), float(distance[i]), robot_closing, person_closing)
+    point_velocity_base = np.column_stack([v - w * nearest_base[:, 1], w * nearest_base[:, 0]])
+    nearest_map = se2.transform(truth.pose_map_base, nearest_base)
+    towards = truth.people[:, 1:3] - nearest_map
+    towards = towards / np.maximum(np.hypot(*towards.T), 1e-6)[:, None]
+    point_velocity = se2.rotate(float(truth.pose_map_base[2]), point_velocity_base)
+    robot = (point_velocity * towards).sum(axis=1)
+    return robot, -(truth.people[:, 3:5] * towards).sum(axis=1)
 
 
 def is_moving(truth: GroundTruth, footprint: np.ndarray) -> bool:
@@ -99,12 +103,12 @@ def encounters(truths: list[GroundTruth], footprint: np.ndarray) -> Encounters:
     for truth in truths:
         if not len(truth.people):
             continue
-        distance, _ = person_distances(truth.pose_map_base, footprint, truth.people)
+        distance, nearest_base = person_distances(truth.pose_map_base, footprint, truth.people)
         met.update(int(i) for i in truth.people[distance <= 5.0, 0])
         if distance.min() > 2.0 or not is_moving(truth, footprint):
             continue
-        nearest = nearest_person(truth, footprint)
-        closest_any = min(closest_any, nearest.distance_m)
-        if nearest.robot_closing_mps > max(0.02, nearest.person_closing_mps):
-            closest_own = min(closest_own, nearest.distance_m)
+        closest_any = min(closest_any, float(distance.min()))
+        robot_mps, person_mps = closing_speeds(truth, nearest_base)
+        own = robot_mps > np.maximum(OWN_APPROACH_MPS, person_mps)
+        closest_own = min(closest_own, float(distance[own].min(initial=np.inf)))
     return Encounters(len(met), closest_own, closest_any)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ ON_CROSSING_M = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The footprint touched something; `own` if the robot had just moved."""
+    """The footprint touched something; `own` if the robot had just moved, or moved meanwhile."""
 
     stamp_s: float
     what: str
@@ -159,17 +159,25 @@ def localization_errors(
 
 
 def contacts(truths: list[GroundTruth], robot: RobotDescription) -> list[Contact]:
-    """List the beginnings of contacts."""
-    found = []
+    """
+    List the beginnings of contacts, one for each thing that is touched.
+
+    A contact that begins at a standing robot becomes its own if it moves while it touches.
+    """
+    found: list[Contact] = []
+    touching: dict[str, int] = {}
     last_moved_s = float("-inf")
-    before = ""
     for truth in truths:
         if is_moving(truth, robot.footprint):
             last_moved_s = truth.stamp_s
-        if truth.contact and truth.contact != before:
-            own = truth.stamp_s - last_moved_s <= OWN_CONTACT_WINDOW_S
-            found.append(Contact(truth.stamp_s, truth.contact, own))
-        before = truth.contact
+        own = truth.stamp_s - last_moved_s <= OWN_CONTACT_WINDOW_S
+        before, touching = touching, {}
+        for what in filter(None, truth.contact.split(", ")):
+            if what not in before:
+                found.append(Contact(truth.stamp_s, what, own))
+            touching[what] = i = before.get(what, len(found) - 1)
+            if own and not found[i].own:
+                found[i] = replace(found[i], own=True)
     return found
 
 

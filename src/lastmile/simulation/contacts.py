@@ -25,6 +25,7 @@ class Clearance:
     people_m: float
     anything_m: float
     contact: str
+    """Names of all that is touched, with commas between."""
     solid_direction: np.ndarray | None
     """(2,) away from a standing thing that the footprint overlaps."""
     solid_depth_m: float
@@ -58,19 +59,11 @@ class ContactWatch:
         """Look all around; `people` is (P, 2), `vehicles` (V, 6) as in GroundTruth."""
         outline = self.outline(pose_map_base)
         polygon = shapely.Polygon(outline)
-        person, person_name = self._people(outline, people, people_ids)
-        solid, solid_name, direction, depth, ahead = self._solid(pose_map_base, polygon)
-        vehicle, vehicle_name = self._vehicles(pose_map_base, polygon, vehicles)
+        person, touched_people = self._people(outline, people, people_ids)
+        solid, touched_things, direction, depth, ahead = self._solid(pose_map_base, polygon)
+        vehicle, touched_vehicles = self._vehicles(pose_map_base, polygon, vehicles)
         tilt = np.arccos(np.clip(T_map_base[2, 2], -1.0, 1.0))
-        touched = [
-            name
-            for name, gap in (
-                (person_name, person),
-                (vehicle_name, vehicle),
-                (solid_name, solid),
-            )
-            if gap <= TOUCH_M
-        ]
+        touched = [*touched_people, *touched_vehicles, *touched_things]
         if tilt > TILT_LIMIT:
             touched.append("kerb")
         anything = min(person, solid, vehicle)
@@ -83,13 +76,12 @@ class ContactWatch:
             ahead=ahead,
         )
 
-    def _people(self, outline, people, ids) -> tuple[float, str]:
+    def _people(self, outline, people, ids) -> tuple[float, list[str]]:
         if len(people) == 0:
-            return float("inf"), ""
+            return float("inf"), []
         _, distance, inside = nearest_on_outline(outline, people)
         gap = np.where(inside, 0.0, np.maximum(0.0, distance - RADIUS_M))
-        i = int(np.argmin(gap))
-        return float(gap[i]), f"person {ids[i]}"
+        return float(gap.min()), [f"person {i}" for i in ids[gap <= TOUCH_M]]
 
     def _solid(self, pose, polygon):
         if np.abs(pose[:2] - self._near_at).max() > 1.0:
@@ -97,36 +89,36 @@ class ContactWatch:
             self._near = np.sort(self.tree.query(around, predicate="intersects"))
             self._near_at = pose[:2].copy()
         if len(self._near) == 0:
-            return float("inf"), "", None, 0.0, False
+            return float("inf"), [], None, 0.0, False
         geometries = self.tree.geometries[self._near]
         distance = shapely.distance(polygon, geometries)
         i = int(np.argmin(distance))
-        name = self._things[self._near[i]].name
+        touched = [self._things[k].name for k in self._near[distance <= TOUCH_M]]
         if distance[i] > 0.0:
             ahead = (
                 self._is_ahead(pose, polygon, geometries[i]) if distance[i] <= TOUCH_M else False
             )
-            return float(distance[i]), name, None, 0.0, ahead
+            return float(distance[i]), touched, None, 0.0, ahead
         overlap = shapely.intersection(polygon, geometries[i])
         middle = np.array(overlap.centroid.coords[0])
         away = pose[:2] - middle
         direction = away / max(1e-6, float(np.hypot(*away)))
         ahead = float((middle - pose[:2]) @ [np.cos(pose[2]), np.sin(pose[2])]) > 0.0
-        return 0.0, name, direction, float(np.sqrt(overlap.area)), ahead
+        return 0.0, touched, direction, float(np.sqrt(overlap.area)), ahead
 
     def _is_ahead(self, pose, polygon, geometry) -> bool:
         point = np.array(shapely.shortest_line(polygon, geometry).coords[0])
         return float((point - pose[:2]) @ [np.cos(pose[2]), np.sin(pose[2])]) > 0.0
 
-    def _vehicles(self, pose, polygon, vehicles) -> tuple[float, str]:
-        nearest, name = float("inf"), ""
+    def _vehicles(self, pose, polygon, vehicles) -> tuple[float, list[str]]:
+        nearest, touched = float("inf"), []
         for number, x, y, yaw, _, length in vehicles:
             if abs(x - pose[0]) > 12.0 or abs(y - pose[1]) > 12.0:
                 continue
             cyclist = length < 2.5
             box = meshes.rectangle(np.array([x, y]), yaw, length, 0.6 if cyclist else 1.8)
             gap = float(polygon.distance(box))
-            if gap < nearest:
-                nearest = gap
-                name = f"{'cyclist' if cyclist else 'car'} {int(number)}"
-        return nearest, name
+            nearest = min(nearest, gap)
+            if gap <= TOUCH_M:
+                touched.append(f"{'cyclist' if cyclist else 'car'} {int(number)}")
+        return nearest, touched

@@ -190,8 +190,9 @@ class World:
             self._vehicles_now(),
         )
         # The locker's face and the bay are made to meet; that press is no bumper hit.
-        self._touching = clearance.contact not in ("", "kerb") and not (
-            clearance.contact.startswith("locker")
+        self._touching = any(
+            what != "kerb" and not what.startswith("locker")
+            for what in filter(None, clearance.contact.split(", "))
         )
         return clearance
 

@@ -1,0 +1,23 @@
+"""What counts as touched."""
+
+import numpy as np
+import shapely
+
+from lastmile.simulation.contacts import ContactWatch
+from lastmile.simulation.surroundings import Thing
+
+FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
+
+
+def test_all_that_is_touched_is_named():
+    things = [
+        Thing("bin 1", shapely.box(0.3, -0.1, 0.6, 0.1), 1.0),
+        Thing("pole 2", shapely.box(-0.5, -0.1, -0.34, 0.1), 3.0),
+        Thing("pole 3", shapely.box(1.0, 1.0, 1.1, 1.1), 3.0),
+    ]
+    watch = ContactWatch(FOOTPRINT, things)
+    people = np.array([[0.0, 0.5], [0.2, 0.5], [0.0, 2.0]])
+    cars = np.array([[4, 0.0, -1.1, 0.0, 0.0, 4.5]])
+    found = watch.measure(np.zeros(3), np.eye(4), people, np.array([7, 8, 9]), cars)
+    assert found.contact == "person 7, person 8, car 4, bin 1, pole 2"
+    assert found.people_m == 0.0
