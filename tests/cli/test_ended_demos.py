@@ -8,13 +8,21 @@ import pytest
 
 from lastmile.cli.delivery_scorecard import _fault_lines
 from lastmile.cli.demo_process import processes_of
-from lastmile.cli.ended_demos import Ending
+from lastmile.cli.ended_demos import SIMULATOR_DEAD, Ending
 
-CLEAN = Ending("Ctrl-C while driving", 130, 1.7, [], "ended by Ctrl-C", 4, [])
-STOP = {"holds": True, "in_report": True, "braking_after_s": 0.2}
+CLEAN = Ending("Ctrl-C while driving", 130, 1.7, [], SIMULATOR_DEAD, 4, [])
+STOP = {
+    "holds": True,
+    "in_report": True,
+    "braking_after_s": 0.2,
+    "stopped_m": 0.5,
+    "allowed_m": 0.6,
+    "cause": "planner: plan too old",
+}
 FIGURES = {
-    "taken": {"date": "2026-01-31T00:00:00", "commit": "abc"},
+    "taken": {"date": "2026-01-31T00:00:00", "commit": "abc", "machine": "m"},
     "delivered": True,
+    "own_contacts": 0,
     "delivered_once": True,
     "stops": [STOP] * 8,
     "losses": [{"restarted": True}] * 4,
@@ -43,6 +51,12 @@ def test_scorecard_lines_hold_when_all_came_out_as_promised():
         ({"losses": [{"restarted": True}] * 3 + [{"restarted": False}]}, "restarted"),
         ({"stops": [STOP] * 7 + [STOP | {"in_report": False}]}, "cause in the report"),
         ({"stops": [STOP] * 7}, "stops that hold"),
+        ({"stops": [STOP] * 7 + [STOP | {"stopped_m": 0.7}]}, "way to a stand"),
+        ({"stops": [STOP] * 7 + [STOP | {"cause": ""}]}, "cause on /diagnostics"),
+        ({"own_contacts": 1}, "own contacts"),
+        ({"simulator_killed": CLEAN.to_json() | {"said": "bye"}}, "says why"),
+        ({"interrupts": [CLEAN.to_json() | {"journals": 0}] * 4}, "journals, fewest"),
+        ({"taken": {"date": "2026", "commit": "abc+changes", "machine": "m"}}, "taken"),
         ({"journal_troubles": ["damaged"]}, "journals and receipts hold"),
         ({"interrupts": [CLEAN.to_json() | {"left": ["planner"]}] * 4}, "left after 5 s"),
         ({"interrupts": [CLEAN.to_json()] * 3}, "exit code"),

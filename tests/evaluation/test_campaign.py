@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lastmile.errors import UserError
-from lastmile.evaluation.campaign import read_runs, sum_up
+from lastmile.evaluation.campaign import read_run, sum_up, write_crash
 
 
 def write_run(folder, name, delivered=True, own_contacts=0, errors=(0.1,), nearest=None):
@@ -14,17 +14,24 @@ def write_run(folder, name, delivered=True, own_contacts=0, errors=(0.1,), neare
     summary = {
         "about": {"start": "a", "goal": name[-1], "cpu_s": 50.0, "simulated_s": 200.0},
         "delivered": delivered,
+        "outcome": "succeeded" if delivered else "failed",
         "text": "blocked",
         "own_contacts": own_contacts,
         "contacts": [{}] * own_contacts,
         "distance_m": 500.0,
         "mean_speed_mps": 1.0,
         "closest_person_own_m": nearest,
+        "closest_person_any_m": 0.2,
+        "longest_unseen_s": 0.02,
         "docking": [{"distance_m": 0.01, "angle_deg": 0.5}],
     }
     (run / "summary.json").write_text(json.dumps(summary))
     rows = "".join(f"{i},{error},0.5,1\n" for i, error in enumerate(errors))
     (run / "localization.csv").write_text("stamp_s,p,y,c\n" + rows)
+
+
+def read_runs(folder):
+    return [read_run(path) for path in sorted(folder.iterdir())]
 
 
 def test_figures_count_runs_routes_and_kilometres(tmp_path):
@@ -53,9 +60,25 @@ def test_a_run_without_poses_does_not_spoil_the_rest(tmp_path):
     assert sum_up(read_runs(tmp_path))["position_error_median_m"] == pytest.approx(0.3)
 
 
-def test_no_runs_is_an_error(tmp_path):
-    with pytest.raises(UserError, match=r"holds no run with a summary.json"):
-        read_runs(tmp_path)
+def test_a_crashed_run_counts_as_not_delivered_and_is_no_trial_of_the_bounds(tmp_path):
+    write_run(tmp_path, "run-b")
+    write_crash(tmp_path / "run-c", {"seed": 3}, "exit -9: killed")
+    figures = sum_up(read_runs(tmp_path))
+    assert (figures["runs"], figures["delivered"], figures["crashed"]) == (2, 1, 1)
+    assert figures["not_delivered"] == {"run-c": "exit -9: killed"}
+    assert figures["own_contacts_per_run_bound_95"] == pytest.approx(3.0, rel=0.01)
+
+
+def test_a_campaign_of_crashes_has_figures(tmp_path):
+    write_crash(tmp_path / "run-c", {}, "exit 1")
+    figures = sum_up(read_runs(tmp_path))
+    assert figures["delivered"] == 0
+    assert "position_error_median_m" not in figures
+
+
+def test_a_run_that_did_not_end_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="run-b: not a run that ended"):
+        read_run(tmp_path / "run-b")
 
 
 def test_a_broken_summary_names_its_run(tmp_path):

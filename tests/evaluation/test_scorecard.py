@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 
 import pytest
 
@@ -34,11 +35,91 @@ def test_the_page_shows_what_was_missed(tmp_path):
     assert "| docking | 6 | cm | at most 5 | missed |" in (tmp_path / "delivery.md").read_text()
 
 
+def test_a_stated_figure_that_is_not_known_is_missed_and_says_so():
+    line = scorecard.stated("latency", None, "s")
+    assert (line.figure, line.holds) == ("not measured", False)
+
+
+def test_json_has_no_word_that_json_does_not_know(tmp_path):
+    lines = [scorecard.at_most("a", math.inf, "s", 1), scorecard.at_least("b", math.nan, "m", 1)]
+    scorecard.write_scorecard("delivery", lines, tmp_path, tmp_path)
+    json.loads((tmp_path / "delivery.json").read_text(), parse_constant=pytest.fail)
+    assert [line.figure for line in lines] == ["inf", "nan"]
+
+
 def test_campaigns_carry_date_commit_and_machine(tmp_path):
-    scorecard.write_campaign(tmp_path / "c.json", {"runs": 3})
-    read = scorecard.read_campaign(tmp_path / "c.json")
+    path = tmp_path / "c.json"
+    scorecard.write_campaign(path, {"runs": 3}, scorecard.begin_campaign(path))
+    read = scorecard.read_campaign(path)
     assert read["runs"] == 3
     assert set(read["taken"]) == {"date", "commit", "machine"}
+
+
+def test_a_campaign_that_begins_removes_its_older_figures(tmp_path):
+    (tmp_path / "c.json").write_text("{}")
+    scorecard.begin_campaign(tmp_path / "c.json")
+    assert scorecard.read_campaign(tmp_path / "c.json") is None
+
+
+def test_commits_with_changes_or_unknown_are_not_clean():
+    assert scorecard.is_clean("abc1234")
+    assert not any(map(scorecard.is_clean, ["abc1234+changes", "unknown", ""]))
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """Make a checkout of one commit, and take it for that of the code."""
+
+    def git(*arguments):
+        name = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", "-C", str(tmp_path), *name, *arguments], check=True)
+
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "code.py").write_text("1")
+    monkeypatch.setattr(scorecard, "__file__", str(tmp_path / "src" / "scorecard.py"))
+    git("init", "-q")
+    commit(git)
+    return tmp_path, git
+
+
+def commit(git):
+    git("add", "-A")
+    git("commit", "-q", "-m", "more")
+
+
+def test_the_commit_is_marked_where_code_is_changed_or_new(checkout):
+    folder, _ = checkout
+    assert scorecard.is_clean(scorecard.stamp()["commit"])
+    (folder / "src" / "new.py").write_text("2")
+    assert scorecard.stamp()["commit"].endswith("+changes")
+    (folder / "src" / "new.py").unlink()
+    (folder / "src" / "code.py").write_text("2")
+    assert scorecard.stamp()["commit"].endswith("+changes")
+
+
+def test_figures_that_a_campaign_wrote_do_not_mark_the_commit(checkout):
+    folder, git = checkout
+    figures = folder / "docs" / "scorecard" / "c.json"
+    figures.parent.mkdir(parents=True)
+    figures.write_text("{}")
+    commit(git)
+    figures.write_text("{ }")
+    assert scorecard.is_clean(scorecard.stamp()["commit"])
+
+
+def test_commits_are_held_against_each_other_by_their_code(checkout):
+    folder, git = checkout
+    first = scorecard.stamp()["commit"]
+    (folder / "README.md").write_text("page")
+    commit(git)
+    page = scorecard.stamp()["commit"]
+    (folder / "src" / "code.py").write_text("2")
+    commit(git)
+    code = scorecard.stamp()["commit"]
+    assert first != page and scorecard.same_code(first, page)
+    assert not scorecard.same_code(page, code)
+    assert not scorecard.same_code(first + "+changes", page)
+    assert not scorecard.same_code("unknown", page)
 
 
 def test_a_campaign_never_run_is_none_and_a_broken_one_an_error(tmp_path):

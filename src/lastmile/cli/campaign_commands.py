@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
-import subprocess
-import sys
-import xml.etree.ElementTree as ElementTree
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
+from lastmile.cli.campaign_runs import PlannedRun, carry_out, stopped_runs
 from lastmile.cli.fault_campaign import faults
 from lastmile.cli.latency_campaign import latencies
 from lastmile.errors import UserError
-from lastmile.evaluation.campaign import read_runs, sum_up
-from lastmile.evaluation.scorecard import show_figure, stamp, write_campaign
+from lastmile.evaluation.campaign import sum_up
+from lastmile.evaluation.scorecard import begin_campaign, show_figure, write_campaign
+from lastmile.evaluation.suite_figures import suite_figures
 from lastmile.maps.site import Site
 from lastmile.planning.route_planner import RouteError, RoutePlanner
 from lastmile.simulation.scenario import read_scenario
@@ -44,32 +40,32 @@ def lockstep(
     maps: Annotated[
         Path | None, typer.Option(help="Folder of such maps, to run with in place of the site's.")
     ] = None,
-    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "lockstep.json",
+    results: Annotated[
+        Path | None, typer.Option(help="File of the figures; named as the folder if not given.")
+    ] = None,
 ) -> None:
     """
     Run deliveries in lockstep, one seed each, over the routes of a site.
 
-    Runs that already ended in the output folder are kept: a campaign that was stopped goes on, on
-    the commit that it began with.
+    Runs that already ended in the output folder are kept: a campaign that was stopped goes on, with
+    the code that it began with.
     """
+    results = results or RESULTS / f"{output.name}.json"
+    taken = begin_campaign(results)
     site = named_site(read_scenario(find_scenario(scenario)).site)
     routes = long_routes(site, length_min_m)
     output.mkdir(parents=True, exist_ok=True)
-    _refuse_other_commits(output)
-    commands = {}
+    runs = []
     for seed in range(1, seeds + 1):
         name = f"seed-{seed:03d}"
-        if (output / name / "summary.json").exists():
-            continue
         start, goal = routes[(seed - 1) % len(routes)]
-        command = ["simulate", scenario, "--seed", str(seed), "--start", start, "--goal", goal]
-        command += ["--output", str(output / name)]
-        command += ["--save-map", str(output / "maps" / name)] if save_maps else []
-        command += ["--map", str(maps / name)] if maps else []
-        commands[output / name] = command
-    _run_all(commands, jobs)
-    figures = sum_up(read_runs(output))
-    write_campaign(results, {"scenario": scenario, "seeds": seeds, **figures})
+        about = {"start": start, "goal": goal, "map": str(maps / name) if maps else ""}
+        more = ["--start", start, "--goal", goal]
+        more += ["--save-map", str(output / "maps" / name)] if save_maps else []
+        more += ["--map", str(maps / name)] if maps else []
+        runs.append(_simulate(scenario, seed, output / name, more, about))
+    figures = sum_up(carry_out(runs, jobs)) | {"begun_again": stopped_runs(runs)}
+    write_campaign(results, {"scenario": scenario, "seeds": seeds, **figures}, taken)
     for name, figure in figures.items():
         typer.echo(f"{name}: {figure if isinstance(figure, dict) else show_figure(figure)}")
     typer.echo(f"figures: {results}")
@@ -89,21 +85,19 @@ def ros(
 
     Runs that already ended in the output folder are kept: a campaign that was stopped goes on.
     """
-    own_seed, *others = _demo_seeds(scenario, seeds)
+    taken = begin_campaign(results)
     output.mkdir(parents=True, exist_ok=True)
-    _refuse_other_commits(output)
-    commands = {}
-    for seed in (own_seed, *others):
-        run_dir = output / f"seed-{seed:03d}"
-        if not (run_dir / "summary.json").exists():
-            commands[run_dir] = ["demo", "--scenario", scenario, "--seed", str(seed)]
-            commands[run_dir] += ["--no-view", "--output", str(run_dir)]
-    _run_all(commands, jobs=1)
-    runs = read_runs(output)
-    figures = sum_up(runs)
-    figures["demo"] = {run.name: run.summary for run in runs}[f"seed-{own_seed:03d}"]
-    figures["outcomes"] = {run.name: run.summary["outcome"] for run in runs}
-    write_campaign(results, {"scenario": scenario, **figures})
+    runs = []
+    for seed in _demo_seeds(scenario, seeds):
+        folder = output / f"seed-{seed:03d}"
+        command = ("demo", "--scenario", scenario, "--seed", str(seed), "--no-view")
+        about = {"scenario": Path(scenario).stem, "seed": seed}
+        runs.append(PlannedRun(folder, (*command, "--output", str(folder)), about))
+    records = carry_out(runs, jobs=1)
+    figures = sum_up(records) | {"begun_again": stopped_runs(runs)}
+    figures["demo"] = records[0].summary
+    figures["outcomes"] = {record.name: record.summary["outcome"] for record in records}
+    write_campaign(results, {"scenario": scenario, **figures}, taken)
     typer.echo(f"figures: {results}")
 
 
@@ -116,23 +110,21 @@ def twins(
     results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "twins.json",
 ) -> None:
     """Run the seeds of `ros` in lockstep, the first of them twice, and compare."""
-    own_seed, *others = _demo_seeds(scenario, seeds)
+    taken = begin_campaign(results)
     output.mkdir(parents=True, exist_ok=True)
-    _refuse_other_commits(output)
-    names = {f"seed-{seed:03d}": seed for seed in (own_seed, *others)}
-    commands = {}
-    for name, seed in {**names, "again": own_seed}.items():
-        if not (output / name / "summary.json").exists():
-            commands[output / name] = ["simulate", scenario, "--seed", str(seed)]
-            commands[output / name] += ["--output", str(output / name)]
-    _run_all(commands, jobs)
-    runs = {run.name: run.summary for run in read_runs(output)}
-    again, first = runs.pop("again"), runs[f"seed-{own_seed:03d}"]
+    own_seed, *others = _demo_seeds(scenario, seeds)
+    named = [(f"seed-{seed:03d}", seed) for seed in (own_seed, *others)]
+    runs = [
+        _simulate(scenario, seed, output / name, [], {})
+        for name, seed in [*named, ("again", own_seed)]
+    ]
+    *summaries, again = [record.summary for record in carry_out(runs, jobs)]
+    first, second = (summary["about"].get("history") for summary in (summaries[0], again))
     figures = {
-        "outcomes": {name: summary["outcome"] for name, summary in runs.items()},
-        "repeats": again["about"]["history"] == first["about"]["history"],
+        "outcomes": {name: s["outcome"] for (name, _), s in zip(named, summaries, strict=True)},
+        "repeats": first is not None and first == second,
     }
-    write_campaign(results, {"scenario": scenario, **figures})
+    write_campaign(results, {"scenario": scenario, **figures}, taken)
     typer.echo(f"figures: {results}")
 
 
@@ -144,20 +136,17 @@ def tests(
     results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "tests.json",
 ) -> None:
     """Sum up a run of the tests under coverage, as `make campaign-tests` leaves it."""
-    try:
-        suite = ElementTree.parse(folder / "junit.xml").getroot().find("testsuite")
-        coverage = json.loads((folder / "coverage.json").read_text(encoding="utf-8"))
-    except (OSError, ElementTree.ParseError, ValueError) as error:
-        raise UserError(f"{folder}: {error}; run `make campaign-tests`") from error
-    figures = {
-        "number": int(suite.get("tests")),
-        "failed": int(suite.get("failures")) + int(suite.get("errors")),
-        "skipped": int(suite.get("skipped")),
-        "seconds": float(suite.get("time")),
-        "coverage_percent": coverage["totals"]["percent_covered"],
-    }
-    write_campaign(results, figures)
+    taken = begin_campaign(results)
+    write_campaign(results, suite_figures(folder, Path("docs/troubleshooting.md")), taken)
     typer.echo(f"figures: {results}")
+
+
+def _simulate(
+    scenario: str, seed: int, folder: Path, more: list[str], about: dict[str, Any]
+) -> PlannedRun:
+    """Plan a run in lockstep."""
+    command = ("simulate", scenario, "--seed", str(seed), *more, "--output", str(folder))
+    return PlannedRun(folder, command, {"scenario": scenario, "seed": seed, **about})
 
 
 def _demo_seeds(scenario: str, count: int) -> list[int]:
@@ -189,47 +178,3 @@ def long_routes(site: Site, length_min_m: float) -> list[tuple[str, str]]:
     if not pairs:
         raise UserError(f"site {site.name} has no route of {length_min_m:g} m with a crossing")
     return pairs
-
-
-def _refuse_other_commits(output: Path) -> None:
-    """
-    Hold the runs that are there to the commit that is checked out.
-
-    Raises
-    ------
-    UserError
-        If a run was made on another commit: one file of figures speaks of one commit.
-
-    """
-    commit = stamp()["commit"]
-    for path in output.glob("*/summary.json"):
-        made_on = json.loads(path.read_text(encoding="utf-8"))["about"].get("commit")
-        if made_on != commit:
-            raise UserError(
-                f"{path.parent} was run on commit {made_on}, the checkout is at {commit}; "
-                "take another --output"
-            )
-
-
-def _run_all(commands: dict[Path, list[str]], jobs: int) -> None:
-    """Run commands of this program beside each other; a run's words go into its own log."""
-    with Progress() as progress, ThreadPoolExecutor(jobs) as pool:
-        bar = progress.add_task("runs", total=len(commands))
-        waiting = {pool.submit(_run, run_dir, command) for run_dir, command in commands.items()}
-        for done in as_completed(waiting):
-            progress.console.print(done.result())
-            progress.advance(bar)
-
-
-def _run(run_dir: Path, command: list[str]) -> str:
-    log = run_dir.with_suffix(".log")
-    with log.open("w", encoding="utf-8") as file:
-        done = subprocess.run(
-            [sys.executable, "-m", "lastmile", *command],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    lines = log.read_text(encoding="utf-8").splitlines()
-    said = next((line for line in reversed(lines) if not line.startswith("report:")), "")
-    return f"{run_dir.name}: exit {done.returncode}: {said}"

@@ -81,7 +81,8 @@ def _deliver(
     )
     order = order_of_settings(settings)
     run_dir = settings.run_dir
-    began = time.monotonic()
+    # Taken before the drive: whoever commits meanwhile does not change what runs.
+    machine, began = about_machine(), time.monotonic()
     title = f"{order.parcel_id}: {order.from_locker_id} to {order.to_locker_id}"
     with progress_view(view, f"{title}, seed {settings.seed}") as show:
         show.note(f"run folder {run_dir}, ROS domain {os.environ['ROS_DOMAIN_ID']}")
@@ -95,7 +96,7 @@ def _deliver(
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     typer.echo("writing the report")
-    summary = report_run(run_dir, about_machine() | {"wall_s": round(time.monotonic() - began, 1)})
+    summary = report_run(run_dir, machine | {"wall_s": round(time.monotonic() - began, 1)})
     return summary.delivered
 
 

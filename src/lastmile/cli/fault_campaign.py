@@ -31,7 +31,7 @@ from lastmile.evaluation.faults import (
     judge_stop,
     report_names_cause,
 )
-from lastmile.evaluation.scorecard import write_campaign
+from lastmile.evaluation.scorecard import begin_campaign, write_campaign
 from lastmile.handoff.audit import audit
 from lastmile.share import find_share
 from lastmile.vehicle.description import read_robot
@@ -61,7 +61,7 @@ def faults(
     mission and both lockers are killed; one in which the simulator is killed; one for Ctrl-C in
     each phase.
     """
-    folder = new_run_dir(output)
+    folder, taken = new_run_dir(output), begin_campaign(results)
     figures, verdicts = _drive_with_faults(folder / "killed", scenario, rate, limit_s)
     Console().print(_stop_table(verdicts))
     # As fast as the machine can: how the robot stops is not judged here.
@@ -77,7 +77,7 @@ def faults(
         "interrupts": [ending.to_json() for ending in interrupts],
     }
     (folder / "faults.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    write_campaign(results, figures)
+    write_campaign(results, figures, taken)
     Console().print(_ending_table([simulator, *interrupts]))
     missed = _missed(figures, verdicts, simulator, interrupts)
     if missed:

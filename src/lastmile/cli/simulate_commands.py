@@ -47,6 +47,8 @@ def simulate(
     """Run one delivery in lockstep and write its report."""
     from lastmile.simulation.delivery import LockstepDelivery
 
+    # Taken before the drive: whoever commits meanwhile does not change what runs.
+    taken = stamp()
     setting = read_setting(scenario, seed, start, goal, map_dir, config)
     run_dir = new_run_dir(output)
     delivery = LockstepDelivery(setting)
@@ -57,7 +59,6 @@ def simulate(
     mapper = drive_mapper(setting.site, setting.robot, config) if save_map else None
     if mapper is not None:
         delivery.loop.observe(lambda _s, _name, topic, value: mapper.receive(topic, value))
-    began_s = time.process_time()
     try:
         with _progress() as progress:
             bar = progress.add_task("delivery", total=limit_s, phase="")
@@ -69,16 +70,19 @@ def simulate(
         typer.echo(f"lastmile: {error}", err=True)
     finally:
         delivery.close()
+    cpu_s = time.process_time()
     about = {
         "run": "lockstep",
-        "commit": stamp()["commit"],
+        **taken,
         "scenario": scenario,
         "site": setting.site.name,
         "seed": setting.seed,
         "start": delivery.order.from_locker_id,
         "goal": delivery.order.to_locker_id,
+        "map": str(map_dir or ""),
         "simulated_s": round(delivery.loop.now_s, 3),
-        "cpu_s": round(time.process_time() - began_s, 1),
+        # Of the whole process until here, with the world's making.
+        "cpu_s": round(cpu_s, 1),
         "history": history.hexdigest(),
     }
     summary = write_report(log, setting.site, setting.robot, run_dir, about)

@@ -68,6 +68,8 @@ class Summary:
     closest_person_any_m: float
     closest_anything_m: float
     contacts: tuple[Contact, ...]
+    longest_unseen_s: float
+    """Longest time without ground truth, as after the death of a recorder: contacts go unseen."""
     docking: tuple[DockingError, ...]
     position_error_m: Spread
     yaw_error_deg: Spread
@@ -108,6 +110,7 @@ def summarise(log: RunLog, site: Site, robot: RobotDescription) -> Summary:
         closest_person_any_m=met.closest_any_m,
         closest_anything_m=min((t.clearance_m for t in log.truth), default=float("inf")),
         contacts=tuple(contacts(log.truth, robot)),
+        longest_unseen_s=float(np.diff(truth[:, 0]).max(initial=0.0)),
         docking=tuple(docking_errors(log, site, robot)),
         position_error_m=spread(position_error),
         yaw_error_deg=spread(np.degrees(yaw_error)),

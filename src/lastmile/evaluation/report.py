@@ -59,7 +59,6 @@ def write_report(
     nodes = node_figures(log.diagnostics)
     figures = {"about": dict(about), **summary.to_json()}
     figures["cpu_per_node"] = {node.name: node.cpu_ratio for node in nodes}
-    (run_dir / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     _write_errors(log, run_dir / "localization.csv")
     page = _template().render(
         about=about,
@@ -75,6 +74,8 @@ def write_report(
         events=[event for event in events if event["kind"] in EVENTS],
     )
     (run_dir / "report.html").write_text(page, encoding="utf-8")
+    # Last of all: a run with figures is one that came to its end.
+    (run_dir / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return summary
 
 

@@ -12,7 +12,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,41 +28,52 @@ class Line:
     """
     One promise: `figure` in `unit`, `target` as a person reads it, and whether it holds.
 
-    `holds` is None where no target is set: the figure is stated only.
+    `holds` is None where no target is set: the figure is stated only. A figure that is not known is
+    missed, whatever the target.
     """
 
     name: str
-    figure: float | str | None
+    figure: float | str
     unit: str
     target: str
     holds: bool | None
 
 
+NOT_MEASURED = "not measured"
+
+
 def at_most(name: str, figure: float | None, unit: str, limit: float) -> Line:
     """Make a line that holds if the figure is known and not above the limit."""
     known = figure is not None and math.isfinite(figure)
-    return Line(name, figure, unit, f"at most {limit:g}", known and figure <= limit)
+    return Line(name, _shown(figure), unit, f"at most {limit:g}", known and figure <= limit)
 
 
 def at_least(name: str, figure: float | None, unit: str, limit: float) -> Line:
     """Make a line that holds if the figure is known and not below the limit."""
     known = figure is not None and math.isfinite(figure)
-    return Line(name, figure, unit, f"at least {limit:g}", known and figure >= limit)
+    return Line(name, _shown(figure), unit, f"at least {limit:g}", known and figure >= limit)
 
 
 def exactly(name: str, figure: float | str | None, unit: str, wanted: float | str) -> Line:
     """Make a line that holds if the figure is what is wanted."""
-    return Line(name, figure, unit, f"{wanted}", figure == wanted)
+    return Line(name, _shown(figure), unit, f"{wanted}", figure == wanted)
 
 
 def stated(name: str, figure: float | str | None, unit: str) -> Line:
-    """Make a line without a target."""
-    return Line(name, figure, unit, "stated", None)
+    """Make a line without a target; without a figure it is missed."""
+    return Line(name, _shown(figure), unit, "stated", None if figure is not None else False)
+
+
+def _shown(figure: float | str | None) -> float | str:
+    """Put into words what is not a number; JSON has no word for it."""
+    if figure is None:
+        return NOT_MEASURED
+    return figure if isinstance(figure, str) or math.isfinite(figure) else str(figure)
 
 
 def not_measured(name: str, target: str, how: str) -> Line:
     """Make a line for a figure that is not there yet; it is missed, and says how to get it."""
-    return Line(name, f"not measured: {how}", "", target, False)
+    return Line(name, f"{NOT_MEASURED}: {how}", "", target, False)
 
 
 def write_scorecard(area: str, lines: Sequence[Line], run_dir: Path, docs_dir: Path) -> None:
@@ -79,18 +90,18 @@ def verdict(line: Line) -> str:
     return {True: "holds", False: "missed", None: "stated"}[line.holds]
 
 
-def show_figure(figure: float | str | None) -> str:
+def show_figure(figure: float | str) -> str:
     """Write a figure with at most four significant digits."""
-    if figure is None:
-        return "none"
     return f"{figure:.4g}" if isinstance(figure, float) else str(figure)
 
 
 def _page(area: str, lines: Sequence[Line]) -> str:
+    taken = stamp()
     head = [
         f"# Scorecard: {area}",
         "",
-        f"Written by `make scorecard-{area}` on {stamp()['machine']}.",
+        f"Written by `make scorecard-{area}` on {taken['date'][:10]}, commit {taken['commit']}, "
+        f"{taken['machine']}.",
         "",
         "| what | figure | unit | target | |",
         "| --- | --- | --- | --- | --- |",
@@ -106,35 +117,64 @@ def _page(area: str, lines: Sequence[Line]) -> str:
 # ------------------------------------------------------------------------------- campaigns
 
 
+CODE = ("src", "config", "sim", "maps", "launch", "pyproject.toml", "constraints.txt")
+"""What figures depend on; tests and pages are not among it."""
+CHANGED, UNKNOWN = "+changes", "unknown"
+
+
 def stamp() -> dict[str, str]:
-    """Say when, on which commit and on what machine figures are taken."""
+    """
+    Say when, on which commit and on what machine figures are taken.
+
+    The commit is marked where files differ from it; pages of figures, which campaigns write
+    themselves, do not count.
+    """
     commit = _git("rev-parse", "--short", "HEAD")
-    dirty = "+changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit + dirty,
+        "commit": commit + (CHANGED if commit != UNKNOWN and _is_changed() else ""),
         "machine": f"{os.cpu_count()} cores, {_cpu_name()}, Python {platform.python_version()}",
     }
 
 
-def write_campaign(path: Path, figures: dict[str, Any]) -> None:
+def is_clean(commit: str) -> bool:
+    """Tell whether a stamp names a commit, and nothing but it."""
+    return commit not in ("", UNKNOWN) and not commit.endswith(CHANGED)
+
+
+def same_code(commit: str, other: str) -> bool:
+    """Tell whether the code, not the pages, of two stamps is the same."""
+    if commit == other:
+        return True
+    if not (is_clean(commit) and is_clean(other)):
+        return False
+    return _git("diff", "--name-only", commit, other, "--", *_places(CODE)) == ""
+
+
+def begin_campaign(path: Path) -> dict[str, str]:
+    """
+    Begin a campaign: give the stamp for its figures and remove older ones.
+
+    A campaign that fails on its way then leaves none, in place of those of another commit.
+    """
+    path.unlink(missing_ok=True)
+    return stamp()
+
+
+def write_campaign(path: Path, figures: dict[str, Any], taken: dict[str, str]) -> None:
     """Write the figures of a campaign with when, where and on which commit they were taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"taken": stamp(), **figures}, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"taken": taken, **figures}, indent=2) + "\n", encoding="utf-8")
 
 
 def read_campaign(path: Path) -> dict[str, Any] | None:
-    """Read the figures of a campaign; None where it was never run."""
+    """Read the figures of a campaign; None where it was never run, or did not come to its end."""
     if not path.exists():
         return None
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not JSON: {error}") from error
-
-
-Measure = Callable[[Path], list[Line]]
-"""Takes the checkout's folder and measures lines."""
 
 
 def upper_bound_95(events: int, trials: float) -> float:
@@ -146,11 +186,25 @@ def upper_bound_95(events: int, trials: float) -> float:
     return float(chi2.ppf(0.95, 2 * (events + 1)) / 2.0 / trials) if trials > 0 else math.inf
 
 
+def _is_changed() -> bool:
+    pages = ":(top,exclude)docs/scorecard"
+    tracked = ("status", "--porcelain", "--untracked-files=no", "--", ":/", pages)
+    new = ("ls-files", "--others", "--exclude-standard", "--full-name", "--", *_places(CODE))
+    return bool(_git(*tracked) or _git(*new))
+
+
+def _places(paths: Sequence[str]) -> list[str]:
+    """Name paths from the top of the checkout, as git takes them."""
+    return [f":/{path}" for path in paths]
+
+
 def _git(*arguments: str) -> str:
+    """Ask git about the checkout that this code is in, wherever it is run."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return UNKNOWN
     return done.stdout.strip()
 
 

@@ -1,0 +1,138 @@
+"""The runs of a campaign: each a process of its own, and each counts, however it ended."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from lastmile.errors import UserError
+from lastmile.evaluation.campaign import SUMMARY, RunRecord, read_run, write_crash
+from lastmile.evaluation.scorecard import same_code, stamp
+
+LONGEST_S = 4.0 * 3600.0
+"""A run that takes longer hangs."""
+END_S = 60.0
+STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One run of a campaign: its folder, the command that makes it, and what it is made of."""
+
+    folder: Path
+    command: tuple[str, ...]
+    about: Mapping[str, Any]
+    """What its summary must say of it."""
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether it has come to its end."""
+        return (self.folder / SUMMARY).exists()
+
+
+def carry_out(
+    runs: Sequence[PlannedRun], jobs: int, longest_s: float = LONGEST_S
+) -> list[RunRecord]:
+    """
+    Run what has not ended yet and read all.
+
+    A run that crashed, was killed or hung is written down as such and not tried again: it counts as
+    not delivered. One that was under way when the campaign itself was stopped begins anew; what it
+    left is kept beside it.
+
+    Raises
+    ------
+    UserError
+        If a run that is there was made of something else or by other code: one file of figures
+        speaks of one campaign.
+
+    """
+    commit = stamp()["commit"]
+    _refuse_others(runs, commit)
+    due = [run for run in runs if not run.ended]
+    for run in due:
+        _put_aside(run.folder)
+    stopping = threading.Event()
+    with Progress() as progress, ThreadPoolExecutor(jobs) as pool:
+        bar = progress.add_task("runs", total=len(due))
+        waiting = {pool.submit(_run, run, commit, longest_s, stopping) for run in due}
+        try:
+            for done in as_completed(waiting):
+                progress.console.print(done.result())
+                progress.advance(bar)
+        except BaseException:
+            stopping.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    _refuse_others(runs, commit)
+    return [read_run(run.folder) for run in runs]
+
+
+def stopped_runs(runs: Sequence[PlannedRun]) -> int:
+    """Count what was under way when the campaign was stopped, and begun anew."""
+    return sum(len(list(run.folder.parent.glob(f"{run.folder.name}-{STOPPED}-*"))) for run in runs)
+
+
+def _refuse_others(runs: Sequence[PlannedRun], commit: str) -> None:
+    """Hold the runs that are there to what they are to be made of, and to the code."""
+    for run in runs:
+        if not run.ended:
+            continue
+        about = json.loads((run.folder / SUMMARY).read_text(encoding="utf-8"))["about"]
+        for key, wanted in run.about.items():
+            if about.get(key) != wanted:
+                raise UserError(
+                    f"{run.folder} was run with {key} {about.get(key)!r}, wanted is {wanted!r}; "
+                    "take another --output"
+                )
+        if not same_code(str(about.get("commit")), commit):
+            raise UserError(
+                f"{run.folder} was run on commit {about.get('commit')}, the checkout is at "
+                f"{commit}; take another --output"
+            )
+
+
+def _put_aside(folder: Path) -> None:
+    """Rename what a stopped run left, so that it can begin anew and is not forgotten."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    number = 1 + len(list(folder.parent.glob(f"{folder.name}-{STOPPED}-*")))
+    folder.rename(folder.with_name(f"{folder.name}-{STOPPED}-{number}"))
+
+
+def _run(run: PlannedRun, commit: str, longest_s: float, stopping: threading.Event) -> str:
+    """Run one; its words go into a log beside its folder, the last of them come back."""
+    log = run.folder.with_suffix(".log")
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lastmile", *run.command], stdout=file, stderr=subprocess.STDOUT
+        )
+        how = _wait(process, longest_s)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    said = next((line for line in reversed(lines) if not line.startswith("report:")), "")
+    if not run.ended and not stopping.is_set():
+        write_crash(run.folder, {**run.about, "commit": commit}, f"{how}: {said}")
+    return f"{run.folder.name}: {how}: {said}"
+
+
+def _wait(process: subprocess.Popen, longest_s: float) -> str:
+    """Wait for the end of a process, make an end of one that hangs, and say how it ended."""
+    try:
+        return f"exit {process.wait(longest_s)}"
+    except subprocess.TimeoutExpired:
+        process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return f"no end within {longest_s:g} s"

@@ -1,0 +1,65 @@
+"""Runs of a campaign: each counts, however it ended; none of another campaign does."""
+
+import json
+
+import pytest
+
+from lastmile.cli import campaign_runs
+from lastmile.cli.campaign_runs import PlannedRun, carry_out, stopped_runs
+from lastmile.errors import UserError
+from lastmile.evaluation.campaign import sum_up, write_crash
+from lastmile.evaluation.scorecard import stamp
+
+
+def planned(folder, *command):
+    return PlannedRun(folder / "seed-001", command or ("--version",), {"seed": 1})
+
+
+def test_a_run_that_ends_without_figures_is_written_down_and_not_tried_again(tmp_path):
+    run = planned(tmp_path, "no-such-command")
+    (record,) = carry_out([run], jobs=1)
+    assert record.summary["outcome"] == "crashed"
+    assert record.summary["text"].startswith("exit 2: ")
+    written = (run.folder / "summary.json").stat().st_mtime_ns
+    assert sum_up(carry_out([run], jobs=1))["delivered"] == 0
+    assert (run.folder / "summary.json").stat().st_mtime_ns == written
+
+
+def test_a_run_that_hangs_is_ended_and_written_down(tmp_path):
+    (record,) = carry_out([planned(tmp_path)], jobs=1, longest_s=0.001)
+    assert record.summary["text"].startswith("no end within")
+
+
+def test_what_a_stopped_run_left_is_kept_beside_and_counted(tmp_path):
+    run = planned(tmp_path)
+    run.folder.mkdir()
+    (run.folder / "run.mcap").write_text("half")
+    carry_out([run], jobs=1)
+    assert (tmp_path / "seed-001-stopped-1" / "run.mcap").read_text() == "half"
+    assert stopped_runs([run]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"seed": 2}, "with seed 2, wanted is 1"), ({"commit": "abc1234"}, "on commit abc1234")],
+)
+def test_a_run_of_something_else_or_of_other_code_is_refused(tmp_path, change, words):
+    run = planned(tmp_path)
+    write_crash(run.folder, {"seed": 1, "commit": stamp()["commit"]} | change, "")
+    with pytest.raises(UserError, match=words):
+        carry_out([run], jobs=1)
+
+
+def test_a_commit_in_the_midst_of_a_campaign_is_refused(tmp_path, monkeypatch):
+    run = planned(tmp_path)
+    monkeypatch.setattr(
+        campaign_runs, "_run", lambda *_: write_crash(run.folder, {"seed": 1, "commit": "new"}, "")
+    )
+    with pytest.raises(UserError, match="was run on commit new"):
+        carry_out([run], jobs=1)
+
+
+def test_other_runs_in_the_folder_do_not_count(tmp_path):
+    write_crash(tmp_path / "seed-099", {"seed": 99}, "")
+    assert [r.name for r in carry_out([planned(tmp_path)], jobs=1)] == ["seed-001"]
+    assert json.loads((tmp_path / "seed-099" / "summary.json").read_text())["about"]["seed"] == 99

@@ -1,0 +1,80 @@
+"""Lines of the scorecard are there whatever was measured; what is not known is missed."""
+
+import pytest
+
+from lastmile.cli import delivery_scorecard
+from lastmile.cli.delivery_scorecard import _demo_lines, _lockstep_lines, _twin_lines
+
+TAKEN = {"date": "2026-01-31T00:00:00", "commit": "abc", "machine": "2 cores"}
+DEMO = {
+    "about": {"start": "a", "goal": "h"},
+    "outcome": "succeeded",
+    "route_m": 350.0,
+    "distance_m": 360.0,
+    "crossings": 1,
+    "people_met": 12,
+    "docking": [
+        {"locker_id": "a", "distance_m": 0.01, "angle_deg": 1.0},
+        {"locker_id": "h", "distance_m": 0.02, "angle_deg": 0.5},
+    ],
+    "own_contacts": 0,
+    "contacts": [],
+    "closest_person_own_m": 0.6,
+    "closest_person_any_m": 0.4,
+    "latency_s": {"median": 0.25, "p99": 0.4},
+    "cpu_per_node": {"planner": 0.3},
+}
+CRASHED = {"about": {}, "delivered": False, "outcome": "crashed", "text": "exit -9"}
+
+
+def missed(lines):
+    return [line.name for line in lines if line.holds is False]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["_demo_lines", "_ros_lines", "_lockstep_lines", "_fault_lines", "_test_lines"],
+)
+def test_every_line_of_a_campaign_that_was_not_run_is_missed(lines):
+    made = getattr(delivery_scorecard, lines)({})
+    assert made
+    assert {(line.holds, line.figure[:12]) for line in made} == {(False, "not measured")}
+
+
+def test_lines_of_the_demo_hold_when_all_came_out_as_promised():
+    assert missed(_demo_lines({"taken": TAKEN, "demo": DEMO})) == []
+
+
+def test_a_demo_that_crashed_holds_nothing_but_its_stamp():
+    held = [line for line in _demo_lines({"taken": TAKEN, "demo": CRASHED}) if line.holds]
+    assert [line.name for line in held] == ["demo and 5 other seeds over ROS: taken"]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"route_m": 290.0}, "demo: route"),
+        ({"docking": DEMO["docking"][:1] * 2}, "demo: lockers of the order docked at"),
+        ({"own_contacts": 1, "contacts": [{}]}, "demo: own contacts"),
+        ({"closest_person_own_m": 0.29}, "demo: nearest person by own move"),
+        ({"cpu_per_node": {}}, "demo: CPU of each node"),
+    ],
+)
+def test_what_the_demo_missed_is_named(change, name):
+    assert missed(_demo_lines({"taken": TAKEN, "demo": DEMO | change})) == [name]
+
+
+def test_a_crash_in_lockstep_is_missed_though_39_were_delivered():
+    figures = {"taken": TAKEN, "runs": 40, "crashed": 1, "delivered": 39, "routes": 39}
+    lines = _lockstep_lines(figures | {"own_contacts": 0, "contacts": 0})
+    assert "lockstep: delivered" not in missed(lines)
+    assert "lockstep: runs that crashed, their contacts not known" in missed(lines)
+
+
+def test_twins_are_held_against_the_runs_over_ros():
+    outcomes = {f"seed-{k:03d}": "succeeded" for k in range(6)}
+    twins = {"taken": TAKEN, "repeats": True, "outcomes": outcomes}
+    assert missed(_twin_lines(twins, {"outcomes": outcomes})) == []
+    other = {"outcomes": outcomes | {"seed-003": "crashed"}}
+    assert missed(_twin_lines(twins, other)) == ["lockstep and ROS: same outcome"]
+    assert missed(_twin_lines(twins, {})) == ["lockstep and ROS: same outcome"]
