@@ -77,4 +77,6 @@ def test_twins_are_held_against_the_runs_over_ros():
     assert missed(_twin_lines(twins, {"outcomes": outcomes})) == []
     other = {"outcomes": outcomes | {"seed-003": "crashed"}}
     assert missed(_twin_lines(twins, other)) == ["lockstep and ROS: same outcome"]
+    crashed = {"outcomes": dict.fromkeys(outcomes, "crashed")}
+    assert "0 of 6" in [line.figure for line in _twin_lines(twins | crashed, crashed)]
     assert missed(_twin_lines(twins, {})) == ["lockstep and ROS: same outcome"]

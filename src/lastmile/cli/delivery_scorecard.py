@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lastmile.cli.ended_demos import PHASES, SIMULATOR_DEAD
+from lastmile.evaluation.campaign import CRASHED
 from lastmile.evaluation.scorecard import (
     Line,
     at_least,
@@ -33,7 +34,7 @@ from lastmile.evaluation.scorecard import (
 )
 
 CAMPAIGNS = Path("docs/scorecard/campaigns")
-PICTURES = Path("docs/scorecard")
+PICTURES = Path("runs/scorecard")
 Figures = dict[str, Any]
 """The figures of a campaign; empty if it was not run."""
 
@@ -160,7 +161,8 @@ def _latencies_line(checkout: Path) -> Line:
 
 def _twin_lines(twins: Figures, ros: Figures) -> list[Line]:
     over_ros, outcomes = ros.get("outcomes", {}), twins.get("outcomes", {})
-    same = sum(over_ros.get(name) == outcome for name, outcome in outcomes.items())
+    # A crash is no outcome: two of them are not the same.
+    same = sum(over_ros.get(name) == outcome != CRASHED for name, outcome in outcomes.items())
     both = f"{same} of {len(over_ros)}" if over_ros and outcomes else None
     repeats = str(twins["repeats"]) if twins else None
     return [
@@ -295,7 +297,7 @@ def _picture_line(name: str, bundle: Path, checkout: Path) -> Line:
     picture = PICTURES / f"{name.lower()}.png"
     (checkout / PICTURES).mkdir(parents=True, exist_ok=True)
     done = _lastmile("map", "show", str(bundle), "--output", str(checkout / picture))
-    return stated(f"{name}: picture", picture.name if done.returncode == 0 else None, "")
+    return stated(f"{name}: picture", str(picture) if done.returncode == 0 else None, "")
 
 
 def _lastmile(*arguments: str) -> subprocess.CompletedProcess:

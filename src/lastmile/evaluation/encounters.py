@@ -14,7 +14,7 @@ PERSON_RADIUS_M = 0.25
 MOVING_MPS = 0.02
 """
 Body speed (or rim speed in a turn) above which the robot counts as moving; docking creeps. A
-robot that stands in the simulator moves by 0.1 mm/s.
+robot that stands in the simulator is below 0.01.
 """
 OWN_APPROACH_MPS = 0.02
 """A robot that comes nearer more slowly than this does not approach."""
