@@ -11,30 +11,35 @@ from lastmile.evaluation.campaign import sum_up, write_crash
 from lastmile.evaluation.scorecard import stamp
 
 
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "figures.json"
+
+
 def planned(folder, *command):
     return PlannedRun(folder / "seed-001", command or ("--version",), {"seed": 1})
 
 
-def test_a_run_that_ends_without_figures_is_written_down_and_not_tried_again(tmp_path):
+def test_a_run_that_ends_without_figures_is_written_down_and_not_tried_again(tmp_path, results):
     run = planned(tmp_path, "no-such-command")
-    (record,) = carry_out([run], jobs=1)
+    (record,), _ = carry_out([run], 1, results)
     assert record.summary["outcome"] == "crashed"
     assert record.summary["text"].startswith("exit 2: ")
     written = (run.folder / "summary.json").stat().st_mtime_ns
-    assert sum_up(carry_out([run], jobs=1))["delivered"] == 0
+    assert sum_up(carry_out([run], 1, results)[0])["delivered"] == 0
     assert (run.folder / "summary.json").stat().st_mtime_ns == written
 
 
-def test_a_run_that_hangs_is_ended_and_written_down(tmp_path):
-    (record,) = carry_out([planned(tmp_path)], jobs=1, longest_s=0.001)
+def test_a_run_that_hangs_is_ended_and_written_down(tmp_path, results):
+    (record,), _ = carry_out([planned(tmp_path)], 1, results, longest_s=0.001)
     assert record.summary["text"].startswith("no end within")
 
 
-def test_what_a_stopped_run_left_is_kept_beside_and_counted(tmp_path):
+def test_what_a_stopped_run_left_is_kept_beside_and_counted(tmp_path, results):
     run = planned(tmp_path)
     run.folder.mkdir()
     (run.folder / "run.mcap").write_text("half")
-    carry_out([run], jobs=1)
+    carry_out([run], 1, results)
     assert (tmp_path / "seed-001-stopped-1" / "run.mcap").read_text() == "half"
     assert stopped_runs([run]) == 1
 
@@ -43,23 +48,36 @@ def test_what_a_stopped_run_left_is_kept_beside_and_counted(tmp_path):
     ("change", "words"),
     [({"seed": 2}, "with seed 2, wanted is 1"), ({"commit": "abc1234"}, "on commit abc1234")],
 )
-def test_a_run_of_something_else_or_of_other_code_is_refused(tmp_path, change, words):
+def test_a_run_of_something_else_or_of_other_code_is_refused(tmp_path, results, change, words):
     run = planned(tmp_path)
     write_crash(run.folder, {"seed": 1, "commit": stamp()["commit"]} | change, "")
+    results.write_text("older")
     with pytest.raises(UserError, match=words):
-        carry_out([run], jobs=1)
+        carry_out([run], 1, results)
+    assert results.read_text() == "older"
 
 
-def test_a_commit_in_the_midst_of_a_campaign_is_refused(tmp_path, monkeypatch):
+def test_older_figures_go_when_a_campaign_begins_and_stops(tmp_path, results, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("stopped")
+
+    results.write_text("older")
+    monkeypatch.setattr(campaign_runs, "_run", fail)
+    with pytest.raises(RuntimeError, match="stopped"):
+        carry_out([planned(tmp_path)], 1, results)
+    assert not results.exists()
+
+
+def test_a_commit_in_the_midst_of_a_campaign_is_refused(tmp_path, results, monkeypatch):
     run = planned(tmp_path)
     monkeypatch.setattr(
         campaign_runs, "_run", lambda *_: write_crash(run.folder, {"seed": 1, "commit": "new"}, "")
     )
     with pytest.raises(UserError, match="was run on commit new"):
-        carry_out([run], jobs=1)
+        carry_out([run], 1, results)
 
 
-def test_other_runs_in_the_folder_do_not_count(tmp_path):
+def test_other_runs_in_the_folder_do_not_count(tmp_path, results):
     write_crash(tmp_path / "seed-099", {"seed": 99}, "")
-    assert [r.name for r in carry_out([planned(tmp_path)], jobs=1)] == ["seed-001"]
+    assert [r.name for r in carry_out([planned(tmp_path)], 1, results)[0]] == ["seed-001"]
     assert json.loads((tmp_path / "seed-099" / "summary.json").read_text())["about"]["seed"] == 99

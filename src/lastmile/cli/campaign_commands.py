@@ -51,7 +51,6 @@ def lockstep(
     the code that it began with.
     """
     results = results or RESULTS / f"{output.name}.json"
-    taken = begin_campaign(results)
     site = named_site(read_scenario(find_scenario(scenario)).site)
     routes = long_routes(site, length_min_m)
     output.mkdir(parents=True, exist_ok=True)
@@ -64,7 +63,8 @@ def lockstep(
         more += ["--save-map", str(output / "maps" / name)] if save_maps else []
         more += ["--map", str(maps / name)] if maps else []
         runs.append(_simulate(scenario, seed, output / name, more, about))
-    figures = sum_up(carry_out(runs, jobs)) | {"begun_again": stopped_runs(runs)}
+    records, taken = carry_out(runs, jobs, results)
+    figures = sum_up(records) | {"begun_again": stopped_runs(runs)}
     write_campaign(results, {"scenario": scenario, "seeds": seeds, **figures}, taken)
     for name, figure in figures.items():
         typer.echo(f"{name}: {figure if isinstance(figure, dict) else show_figure(figure)}")
@@ -85,7 +85,6 @@ def ros(
 
     Runs that already ended in the output folder are kept: a campaign that was stopped goes on.
     """
-    taken = begin_campaign(results)
     output.mkdir(parents=True, exist_ok=True)
     runs = []
     for seed in _demo_seeds(scenario, seeds):
@@ -93,7 +92,7 @@ def ros(
         command = ("demo", "--scenario", scenario, "--seed", str(seed), "--no-view")
         about = {"scenario": Path(scenario).stem, "seed": seed}
         runs.append(PlannedRun(folder, (*command, "--output", str(folder)), about))
-    records = carry_out(runs, jobs=1)
+    records, taken = carry_out(runs, 1, results)
     figures = sum_up(records) | {"begun_again": stopped_runs(runs)}
     figures["demo"] = records[0].summary
     figures["outcomes"] = {record.name: record.summary["outcome"] for record in records}
@@ -110,7 +109,6 @@ def twins(
     results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "twins.json",
 ) -> None:
     """Run the seeds of `ros` in lockstep, the first of them twice, and compare."""
-    taken = begin_campaign(results)
     output.mkdir(parents=True, exist_ok=True)
     own_seed, *others = _demo_seeds(scenario, seeds)
     named = [(f"seed-{seed:03d}", seed) for seed in (own_seed, *others)]
@@ -118,7 +116,8 @@ def twins(
         _simulate(scenario, seed, output / name, [], {})
         for name, seed in [*named, ("again", own_seed)]
     ]
-    *summaries, again = [record.summary for record in carry_out(runs, jobs)]
+    records, taken = carry_out(runs, jobs, results)
+    *summaries, again = [record.summary for record in records]
     first, second = (summary["about"].get("history") for summary in (summaries[0], again))
     figures = {
         "outcomes": {name: s["outcome"] for (name, _), s in zip(named, summaries, strict=True)},

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from lastmile.errors import UserError
 from lastmile.evaluation.campaign import SUMMARY, RunRecord, read_run, write_crash
-from lastmile.evaluation.scorecard import same_code, stamp
+from lastmile.evaluation.scorecard import begin_campaign, same_code, stamp
 
 LONGEST_S = 4.0 * 3600.0
 """A run that takes longer hangs."""
@@ -43,14 +43,15 @@ class PlannedRun:
 
 
 def carry_out(
-    runs: Sequence[PlannedRun], jobs: int, longest_s: float = LONGEST_S
-) -> list[RunRecord]:
+    runs: Sequence[PlannedRun], jobs: int, results: Path, longest_s: float = LONGEST_S
+) -> tuple[list[RunRecord], dict[str, str]]:
     """
-    Run what has not ended yet and read all.
+    Run what has not ended yet, read all, and give the stamp of the beginning.
 
-    A run that crashed, was killed or hung is written down as such and not tried again: it counts as
-    not delivered. One that was under way when the campaign itself was stopped begins anew; what it
-    left is kept beside it.
+    Older figures in `results` are removed once it is sure that the campaign can begin. A run that
+    crashed, was killed or hung is written down as such and not tried again: it counts as not
+    delivered. One that was under way when the campaign itself was stopped begins anew; what it left
+    is kept beside it.
 
     Raises
     ------
@@ -59,8 +60,9 @@ def carry_out(
         speaks of one campaign.
 
     """
-    commit = stamp()["commit"]
-    _refuse_others(runs, commit)
+    _refuse_others(runs, stamp()["commit"])
+    taken = begin_campaign(results)
+    commit = taken["commit"]
     due = [run for run in runs if not run.ended]
     for run in due:
         _put_aside(run.folder)
@@ -77,7 +79,7 @@ def carry_out(
             pool.shutdown(cancel_futures=True)
             raise
     _refuse_others(runs, commit)
-    return [read_run(run.folder) for run in runs]
+    return [read_run(run.folder) for run in runs], taken
 
 
 def stopped_runs(runs: Sequence[PlannedRun]) -> int:
