@@ -10,6 +10,7 @@ from lastmile.types import Diagnostic, DiagnosticLevel
 def timing(median, worst, cpu_s):
     values = {
         "steps_per_s": "10.0",
+        "published_per_s": "10.0",
         "step_median_ms": str(median),
         "step_p99_ms": str(worst),
         "step_max_ms": str(worst),
@@ -66,3 +67,16 @@ def test_causes_that_begin_differently_are_complaints_of_their_own():
     plan, odometry = complaints(log.diagnostics)
     assert (plan.message, plan.count, plan.last_s) == ("plan: 0.3 s old", 2, 20.0)
     assert (odometry.message, odometry.count) == ("odometry: 0.2 s old", 1)
+
+
+def test_seconds_without_outputs_do_not_count_for_the_median_of_steps():
+    log = RunLog()
+    for second in range(10):
+        value = timing(20, 30, 0.1 * second)
+        if second % 2:
+            for key in ("published_per_s", "step_median_ms", "step_p99_ms"):
+                del value.values[key]
+        log.observe(float(second), "planner", "diagnostics", value)
+    (figures,) = node_figures(log.diagnostics)
+    assert figures.step_median_ms == pytest.approx(20.0)
+    assert figures.steps_per_s == pytest.approx(10.0)

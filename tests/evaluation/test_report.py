@@ -79,8 +79,8 @@ def test_summary_json_tells_the_outcome_of_the_delivery(log, tmp_path):
 
 def test_summary_json_tells_what_each_node_cost(log, tmp_path):
     for k in range(3):
-        values = {"steps_per_s": "10", "step_median_ms": "2", "step_p99_ms": "4",
-                  "step_max_ms": "5", "cpu_s": str(0.25 * k)}  # fmt: skip
+        values = {"steps_per_s": "10", "published_per_s": "10", "step_median_ms": "2",
+                  "step_p99_ms": "4", "step_max_ms": "5", "cpu_s": str(0.25 * k)}  # fmt: skip
         value = Diagnostic("planner: timing", DiagnosticLevel.OK, "", values)
         log.observe(1.0 + k, "planner", "diagnostics", value)
     write_report(log, example_site(), ROBOT, tmp_path, {"seed": 1})

@@ -29,6 +29,7 @@ def write_run(folder, node="planner"):
         file.write("/cmd_vel", data, stamp_s + 0.004, stamp_s)
         values = {
             "steps_per_s": "10.0",
+            "published_per_s": "10.0",
             "step_median_ms": "20.0",
             "step_p99_ms": "50.0",
             "step_max_ms": "50.0",

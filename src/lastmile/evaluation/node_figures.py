@@ -22,6 +22,7 @@ class NodeFigures:
     name: str
     steps_per_s: float
     step_median_ms: float
+    """Of steps that published something; NaN if none did."""
     step_p99_ms: float
     step_max_ms: float
     cpu_s: float
@@ -55,26 +56,34 @@ def node_figures(diagnostics: Mapping[str, Sequence[Entry]]) -> list[NodeFigures
 
 
 def _sum_up(name: str, entries: Sequence[Entry]) -> NodeFigures:
-    steps, medians, p99s, worst, cpu = (
-        np.array([float(entry.value.values[key]) for entry in entries])
-        for key in ("steps_per_s", "step_median_ms", "step_p99_ms", "step_max_ms", "cpu_s")
+    values = [entry.value.values for entry in entries]
+    steps, worst, cpu = (_column(values, key) for key in ("steps_per_s", "step_max_ms", "cpu_s"))
+    at_work = [v for v in values if "step_median_ms" in v]
+    rates, medians, p99s = (
+        _column(at_work, key) for key in ("published_per_s", "step_median_ms", "step_p99_ms")
     )
     # A process that was started again counts from zero again.
     spent = np.diff(cpu)
     cpu_s = float(np.where(spent < 0.0, cpu[1:], spent).sum())
     span_s = max(entries[-1].stamp_s - entries[0].stamp_s, 1e-3)
-    per_s = float(np.median(steps))
-    # Of n steps in a second, the slowest is below the 99th percentile of steps with 0.99^n.
-    level = 0.99 ** max(per_s, 1.0)
+    median, p99 = np.nan, np.nan
+    if at_work:
+        # Of n steps in a second, the slowest is below the 99th percentile of steps with 0.99^n.
+        level = 0.99 ** max(float(np.median(rates)), 1.0)
+        median, p99 = float(np.median(medians)), float(np.quantile(p99s, level))
     return NodeFigures(
         name,
-        per_s,
-        float(np.median(medians)),
-        float(np.quantile(p99s, level)),
+        float(np.median(steps)),
+        median,
+        p99,
         float(worst.max()),
         cpu_s,
         cpu_s / span_s,
     )
+
+
+def _column(values: Sequence[Mapping[str, str]], key: str) -> np.ndarray:
+    return np.array([float(v[key]) for v in values])
 
 
 def complaints(diagnostics: Mapping[str, Sequence[Entry]]) -> list[Complaint]:

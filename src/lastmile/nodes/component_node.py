@@ -236,7 +236,7 @@ class ComponentNode(LifecycleNode):
             self._due_s += (missed + 1) * self.spec.period_s
         began = time.perf_counter()
         outputs = self._component.step(stamp_s)
-        self._meter.add(time.perf_counter() - began, lateness_s)
+        self._meter.add(time.perf_counter() - began, lateness_s, bool(outputs))
         self._before_outputs(stamp_s)
         for topic, value in outputs:
             self._publish(topic, value)

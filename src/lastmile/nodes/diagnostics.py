@@ -92,38 +92,55 @@ class StampWatch:
 
 
 class StepMeter:
-    """Durations of steps and the CPU time of the process, since the last report."""
+    """
+    Durations of steps and the CPU time of the process, since the last report.
+
+    Median and 99th percentile are of the steps that published something: only these delay what
+    comes after them, and a node that waits for input would hide them behind its empty steps.
+    """
 
     def __init__(self) -> None:
         self._walls: list[float] = []
+        self._published: list[float] = []
         self._lateness = 0.0
         self._cpu = time.process_time()
         self._at = time.monotonic()
         self.last_wall_s = float("nan")
 
-    def add(self, wall_s: float, lateness_s: float) -> None:
-        """Take one step: how long it computed and how late it began."""
+    def add(self, wall_s: float, lateness_s: float, published: bool) -> None:
+        """Take one step: how long it computed, how late it began, whether it has outputs."""
         self.last_wall_s = wall_s
         self._walls.append(wall_s)
+        if published:
+            self._published.append(wall_s)
         self._lateness = max(self._lateness, lateness_s)
 
     def report(self, period_s: float) -> Diagnostic:
         """Sum up and begin anew."""
         now, cpu = time.monotonic(), time.process_time()
         span = max(now - self._at, 1e-6)
-        walls = sorted(self._walls) or [0.0]
-        worst = walls[-1]
+        worst = max(self._walls, default=0.0)
         late = worst > period_s or self._lateness > 2.0 * period_s
         values = {
             "steps_per_s": f"{len(self._walls) / span:.1f}",
-            "step_median_ms": f"{1e3 * walls[len(walls) // 2]:.2f}",
-            "step_p99_ms": f"{1e3 * walls[min(len(walls) - 1, int(0.99 * len(walls)))]:.2f}",
+            **self._quantiles(span),
             "step_max_ms": f"{1e3 * worst:.2f}",
             "lateness_max_ms": f"{1e3 * self._lateness:.1f}",
             "cpu_percent": f"{100.0 * (cpu - self._cpu) / span:.1f}",
             "cpu_s": f"{cpu:.2f}",
         }
         message = f"longest step {1e3 * worst:.0f} ms of {1e3 * period_s:.0f} ms" if late else ""
-        self._walls, self._lateness, self._cpu, self._at = [], 0.0, cpu, now
+        self._walls, self._published = [], []
+        self._lateness, self._cpu, self._at = 0.0, cpu, now
         level = DiagnosticLevel.WARN if late else DiagnosticLevel.OK
         return Diagnostic("timing", level, message or "on time", values)
+
+    def _quantiles(self, span_s: float) -> dict[str, str]:
+        walls = sorted(self._published)
+        if not walls:
+            return {}
+        return {
+            "published_per_s": f"{len(walls) / span_s:.1f}",
+            "step_median_ms": f"{1e3 * walls[len(walls) // 2]:.2f}",
+            "step_p99_ms": f"{1e3 * walls[min(len(walls) - 1, int(0.99 * len(walls)))]:.2f}",
+        }

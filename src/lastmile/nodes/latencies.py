@@ -48,7 +48,7 @@ def measure_latencies(run_dir: Path) -> dict[str, Delays]:
     compute = {
         name: (1e-3 * figures[name].step_median_ms, 1e-3 * figures[name].step_p99_ms)
         for name in NODES
-        if name in figures and name not in LEFT_OUT
+        if name in figures and name not in LEFT_OUT and figures[name].step_median_ms > 0.0
     }
     if not compute:
         raise UserError(f"{run_dir}: no node of the table told of its steps on /diagnostics")

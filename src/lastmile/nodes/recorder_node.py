@@ -137,7 +137,7 @@ class RecorderNode(LifecycleNode):
         self._read_clock()
         if self._recording is not None:
             self._take_all()
-            self._meter.add(time.monotonic() - now, 0.0)
+            self._meter.add(time.monotonic() - now, 0.0, published=True)
         if now >= self._housekeeping_at:
             self._housekeeping_at = now + HOUSEKEEPING_S
             drain(self._service_executor)
