@@ -1,8 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 from tests.perception import scenes
 from tests.perception.test_ground import look
 
+from lastmile.perception import _clusters
 from lastmile.perception.clusters import find_clusters
 from lastmile.perception.config import ClusterConfig
 from lastmile.perception.sweep import OBSTACLE
@@ -99,3 +101,33 @@ def test_numbers_agree_with_plain_union():
     assert (grid[both] == np.roll(grid, -1, axis=1)[both]).all()
     numbers = found.cluster[found.cluster >= 0]
     assert (np.bincount(numbers) >= CONFIG.points_min).all()
+
+
+def test_points_by_cluster_are_those_of_the_clusters_and_give_their_means():
+    at = [(3.0, 0.0), (6.0, 2.0), (10.0, -3.0)]
+    found = things(scenes.Scene(things=tuple(scenes.Cylinder(x, y, 0.22, 1.7) for x, y in at)))
+    assert len(found.start) == found.cluster.max() + 2
+    for thing in found.things:
+        xy = found.points[found.cluster == thing.index, :2]
+        part = slice(found.start[thing.index], found.start[thing.index + 1])
+        assert (found.xy[part] == xy).all()
+        assert thing.mean == pytest.approx(xy.mean(axis=0, dtype=float), abs=1e-12)
+
+
+def test_outlines_agree_with_those_of_opencv():
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1, 60, 40)
+    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    xy = rng.normal(size=(start[-1], 2)).astype(np.float32)
+    # On a coarse grid points fall together and in rows.
+    coarse = np.repeat(np.arange(40) % 2 == 0, sizes)
+    xy[coarse] = np.round(2.0 * xy[coarse]) / 2.0
+    chosen = np.array([0, 1, *range(3, 40)], np.int32)
+    corners, bounds = np.empty_like(xy), np.empty(len(chosen) + 1, np.int32)
+    _clusters.outlines(xy, start, chosen, corners, bounds)
+    for n, c in enumerate(chosen):
+        want = cv2.convexHull(xy[start[c] : start[c + 1]], clockwise=False).reshape(-1, 2).tolist()
+        got = corners[bounds[n] : bounds[n + 1]].tolist()
+        assert got[0] == max(want)
+        first = want.index(got[0])
+        assert got == want[first:] + want[:first]

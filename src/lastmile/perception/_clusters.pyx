@@ -106,49 +106,47 @@ def link_neighbours(
 
 def join_in_plane(
     const float[:, ::1] points,
-    const unsigned char[::1] label,
+    const int[::1] members,
     double cell,
     int[:, ::1] owner,
     int[::1] parent,
 ):
-    """Join obstacle points that share a cell of a grid about the robot."""
-    cdef Py_ssize_t count = points.shape[0], i, row, column
-    cdef int half_rows = <int>(owner.shape[0] // 2), half_columns = <int>(owner.shape[1] // 2)
+    """Join obstacle points, the `members`, that share a cell of a grid about the robot."""
+    cdef Py_ssize_t k, row, column
+    cdef int i, half_rows = <int>(owner.shape[0] // 2), half_columns = <int>(owner.shape[1] // 2)
     with nogil:
-        for i in range(count):
-            if label[i] != OBSTACLE:
-                continue
+        for k in range(members.shape[0]):
+            i = members[k]
             row = <Py_ssize_t>(points[i, 1] / cell + half_rows)
             column = <Py_ssize_t>(points[i, 0] / cell + half_columns)
             if row < 0 or column < 0 or row >= owner.shape[0] or column >= owner.shape[1]:
                 continue
             if owner[row, column] < 0:
-                owner[row, column] = <int>i
+                owner[row, column] = i
             else:
-                join(parent, owner[row, column], <int>i)
+                join(parent, owner[row, column], i)
 
 
 def number_clusters(
-    const unsigned char[::1] label,
+    const int[::1] members,
     int[::1] parent,
     int points_min,
     int[::1] cluster,
     int[::1] size,
 ):
-    """Number clusters of enough points by their first point; return how many there are."""
-    cdef Py_ssize_t count = label.shape[0], i
-    cdef int root, clusters = 0
+    """
+    Number clusters of enough points by their first point; return how many there are.
+
+    `members` rise; `cluster` comes as -1 everywhere and `size` as 0.
+    """
+    cdef Py_ssize_t k
+    cdef int i, root, clusters = 0
     with nogil:
-        for i in range(count):
-            size[i] = 0
-            cluster[i] = -1
-        for i in range(count):
-            if label[i] == OBSTACLE:
-                size[find(parent, <int>i)] += 1
-        for i in range(count):
-            if label[i] != OBSTACLE:
-                continue
-            root = find(parent, <int>i)
+        for k in range(members.shape[0]):
+            size[find(parent, members[k])] += 1
+        for k in range(members.shape[0]):
+            i = members[k]
+            root = find(parent, i)
             if size[root] < points_min:
                 continue
             # The root is the smallest index of its cluster, so it is met first.
@@ -160,23 +158,29 @@ def number_clusters(
     return clusters
 
 
-def order_by_cluster(const int[::1] cluster, int[::1] start, int[::1] order):
+def order_by_cluster(
+    const int[::1] members, const int[::1] cluster, int[::1] start, int[::1] order
+):
     """Counting sort of the clustered points; `start` has one entry more than clusters."""
-    cdef Py_ssize_t count = cluster.shape[0], i, clusters = start.shape[0] - 1
+    cdef Py_ssize_t k, clusters = start.shape[0] - 1
+    cdef int i, c
     with nogil:
-        for i in range(clusters + 1):
-            start[i] = 0
-        for i in range(count):
-            if cluster[i] >= 0:
-                start[cluster[i] + 1] += 1
-        for i in range(clusters):
-            start[i + 1] += start[i]
-        for i in range(count):
-            if cluster[i] >= 0:
-                order[start[cluster[i]]] = <int>i
-                start[cluster[i]] += 1
-        for i in range(clusters, 0, -1):
-            start[i] = start[i - 1]
+        for k in range(clusters + 1):
+            start[k] = 0
+        for k in range(members.shape[0]):
+            c = cluster[members[k]]
+            if c >= 0:
+                start[c + 1] += 1
+        for k in range(clusters):
+            start[k + 1] += start[k]
+        for k in range(members.shape[0]):
+            i = members[k]
+            c = cluster[i]
+            if c >= 0:
+                order[start[c]] = i
+                start[c] += 1
+        for k in range(clusters, 0, -1):
+            start[k] = start[k - 1]
         start[0] = 0
 
 
@@ -185,31 +189,93 @@ def measure(
     const float[::1] height,
     const int[::1] start,
     const int[::1] order,
+    float[:, ::1] xy,
     float[:, ::1] box,
+    double[:, ::1] mean,
 ):
-    """Write per cluster the least and greatest x and y, and the greatest height."""
-    cdef Py_ssize_t clusters = start.shape[0] - 1, c, k
+    """Write x and y in order; per cluster their least and greatest, the top, and the mean."""
+    cdef Py_ssize_t clusters = start.shape[0] - 1, c, k, i
     cdef float x, y, h
     cdef float x0, x1, y0, y1, top
+    cdef double x_sum, y_sum
     with nogil:
         for c in range(clusters):
-            x0 = x1 = points[order[start[c]], 0]
-            y0 = y1 = points[order[start[c]], 1]
-            top = height[order[start[c]]]
-            for k in range(start[c] + 1, start[c + 1]):
-                x = points[order[k], 0]
-                y = points[order[k], 1]
-                h = height[order[k]]
+            i = order[start[c]]
+            x0 = x1 = points[i, 0]
+            y0 = y1 = points[i, 1]
+            top = height[i]
+            x_sum = y_sum = 0.0
+            for k in range(start[c], start[c + 1]):
+                i = order[k]
+                x = points[i, 0]
+                y = points[i, 1]
+                h = height[i]
+                xy[k, 0] = x
+                xy[k, 1] = y
                 x0 = x if x < x0 else x0
                 x1 = x if x > x1 else x1
                 y0 = y if y < y0 else y0
                 y1 = y if y > y1 else y1
                 top = h if h > top else top
+                x_sum += x
+                y_sum += y
             box[c, 0] = x0
             box[c, 1] = x1
             box[c, 2] = y0
             box[c, 3] = y1
             box[c, 4] = top
+            mean[c, 0] = x_sum / (start[c + 1] - start[c])
+            mean[c, 1] = y_sum / (start[c + 1] - start[c])
+
+
+cdef Py_ssize_t wrap(const float[:, ::1] xy, Py_ssize_t first, Py_ssize_t end,
+                     float[:, ::1] corners, Py_ssize_t count) noexcept nogil:
+    """Append the convex outline of some points, counter-clockwise from the greatest x."""
+    cdef Py_ssize_t k, next, begin = first, current, limit = count + end - first
+    cdef double dx, dy, nx, ny, cross
+    for k in range(first, end):
+        if xy[k, 0] > xy[begin, 0] or (xy[k, 0] == xy[begin, 0] and xy[k, 1] > xy[begin, 1]):
+            begin = k
+    current = begin
+    while count < limit:
+        corners[count, 0] = xy[current, 0]
+        corners[count, 1] = xy[current, 1]
+        count += 1
+        # The next corner is the one that has all others to its left, the farthest on a line.
+        next = -1
+        nx = ny = 0.0
+        for k in range(first, end):
+            dx = <double>xy[k, 0] - xy[current, 0]
+            dy = <double>xy[k, 1] - xy[current, 1]
+            cross = nx * dy - ny * dx
+            if cross < 0.0 or (cross == 0.0 and dx * dx + dy * dy > nx * nx + ny * ny):
+                next = k
+                nx = dx
+                ny = dy
+        if next < 0 or (xy[next, 0] == xy[begin, 0] and xy[next, 1] == xy[begin, 1]):
+            break
+        current = next
+    return count
+
+
+def outlines(
+    const float[:, ::1] xy,
+    const int[::1] start,
+    const int[::1] chosen,
+    float[:, ::1] corners,
+    int[::1] corner_start,
+):
+    """
+    Write the convex outlines of the chosen clusters one after the other.
+
+    Gift wrapping (Jarvis, 1973): outlines have few corners, so that it needs no sorting.
+    """
+    cdef Py_ssize_t n, count = 0
+    with nogil:
+        corner_start[0] = 0
+        for n in range(chosen.shape[0]):
+            count = wrap(xy, start[chosen[n]], start[chosen[n] + 1], corners, count)
+            corner_start[n + 1] = <int>count
 
 
 def count_tops(
@@ -280,8 +346,7 @@ def count_hidden_ends(
 
 
 def depths_within(
-    const float[:, ::1] points,
-    const int[::1] members,
+    const float[:, ::1] xy,
     const double[:, ::1] corners,
     const double[:, ::1] normals,
     double origin_x,
@@ -290,7 +355,7 @@ def depths_within(
     double[::1] depth,
 ):
     """
-    Write how far each step-th member lies behind the near side of a convex outline.
+    Write how far each step-th point lies behind the near side of a convex outline.
 
     `corners` and outward `normals` are those of the edges that face the origin, about it.
     """
@@ -298,9 +363,9 @@ def depths_within(
     cdef double rx, ry, speed, enter, share
     with nogil:
         for n in range(depth.shape[0]):
-            k = members[n * step]
-            rx = points[k, 0] - origin_x
-            ry = points[k, 1] - origin_y
+            k = n * step
+            rx = xy[k, 0] - origin_x
+            ry = xy[k, 1] - origin_y
             enter = 0.0
             for e in range(corners.shape[0]):
                 speed = rx * normals[e, 0] + ry * normals[e, 1]

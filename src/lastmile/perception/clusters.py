@@ -14,7 +14,6 @@ are `structure` and stay out of the list.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -23,7 +22,7 @@ import numpy as np
 from lastmile.perception import _clusters
 from lastmile.perception.config import ClusterConfig
 from lastmile.perception.ground import Terrain
-from lastmile.perception.sweep import Sweep
+from lastmile.perception.sweep import OBSTACLE, Sweep
 
 GRID_HALF_M = 40.0
 ROW_GAP_PER_M = 0.03
@@ -73,13 +72,17 @@ class Clusters:
     The points of all sweeps of one instant, flat, and the things among them.
 
     `points` is float32 (N, 4), `label` uint8 (N,), `height` float32 (N,); `cluster` int32 (N,) is
-    the index of the thing or -1.
+    the index of the cluster or -1. `xy` float32 (M, 2) are the points of the clusters one after the
+    other, those of cluster c from `start[c]` (int32) to `start[c + 1]`. `things` are the clusters
+    that stand out of the ground and are no longer than LONGEST_M.
     """
 
     points: np.ndarray
     label: np.ndarray
     height: np.ndarray
     cluster: np.ndarray
+    xy: np.ndarray
+    start: np.ndarray
     things: tuple[Thing, ...]
 
 
@@ -106,39 +109,54 @@ def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> 
             parent,
         )
         offset += sweep.label.size
+    members = np.flatnonzero(label == OBSTACLE).astype(np.int32)
     cells = int(np.ceil(2.0 * GRID_HALF_M / config.merge_cell_m))
     owner = np.full((cells, cells), -1, np.int32)
-    _clusters.join_in_plane(points, label, config.merge_cell_m, owner, parent)
-    cluster = np.empty(len(points), np.int32)
-    size = np.empty(len(points), np.int32)
-    count = _clusters.number_clusters(label, parent, config.points_min, cluster, size)
+    _clusters.join_in_plane(points, members, config.merge_cell_m, owner, parent)
+    cluster = np.full(len(points), -1, np.int32)
+    size = np.zeros(len(points), np.int32)
+    count = _clusters.number_clusters(members, parent, config.points_min, cluster, size)
     start = np.empty(count + 1, np.int32)
-    order = np.empty(len(points), np.int32)
-    _clusters.order_by_cluster(cluster, start, order)
+    order = np.empty(len(members), np.int32)
+    _clusters.order_by_cluster(members, cluster, start, order)
+    xy = np.empty((start[count], 2), np.float32)
+    box, mean = np.empty((count, 5), np.float32), np.empty((count, 2))
+    _clusters.measure(points, height, start, order, xy, box, mean)
+    seen = (*_reach_overhead(pairs, cluster, count), _ends_hidden(pairs, cluster, count))
     origin = pairs[0][0].origin[:2]
-    box = np.empty((count, 5), np.float32)
-    _clusters.measure(points, height, start, order, box)
-    hidden = _ends_hidden(pairs, cluster, count)
-    tall, cut = _reach_overhead(pairs, cluster, count)
-    # All at once what numpy does at once: there are tens of clusters in a scan.
-    by_cluster = np.ascontiguousarray(points[order[: start[count]], :2])
+    things = _describe_all(xy, start, box, mean, seen, origin, config)
+    return Clusters(points, label, height, cluster, xy, start, things)
+
+
+def _describe_all(
+    xy: np.ndarray,
+    start: np.ndarray,
+    box: np.ndarray,
+    mean: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray, np.ndarray],
+    origin: np.ndarray,
+    config: ClusterConfig,
+) -> tuple[Thing, ...]:
+    """Describe those clusters that are things."""
     longest = np.maximum(box[:, 1] - box[:, 0], box[:, 3] - box[:, 2])
-    heights_m, bounds = box[:, 4].tolist(), start.tolist()
-    things = []
-    for i in np.flatnonzero((box[:, 4] >= config.height_min_m) & ~(longest > LONGEST_M)).tolist():
-        part = slice(bounds[i], bounds[i + 1])
-        seen = (bool(tall[i]), bool(cut[i]), bool(hidden[i]))
-        things.append(
-            _describe(
-                i,
-                by_cluster[part],
-                lambda outline, part=part: _hollow(points, order[part], outline, origin),
-                heights_m[i],
-                seen,
-                config,
-            )
+    chosen = np.flatnonzero((box[:, 4] >= config.height_min_m) & ~(longest > LONGEST_M))
+    corners, corner_start = np.empty_like(xy), np.empty(len(chosen) + 1, np.int32)
+    _clusters.outlines(xy, start, chosen.astype(np.int32), corners, corner_start)
+    bounds, corner_bounds, tops_m = start.tolist(), corner_start.tolist(), box[:, 4].tolist()
+    flags = np.stack(seen, axis=1).tolist()
+    return tuple(
+        _describe(
+            i,
+            xy[bounds[i] : bounds[i + 1]],
+            mean[i],
+            corners[corner_bounds[n] : corner_bounds[n + 1]],
+            tops_m[i],
+            flags[i],
+            origin,
+            config,
         )
-    return Clusters(points, label, height, cluster, tuple(things))
+        for n, i in enumerate(chosen.tolist())
+    )
 
 
 def _reach_overhead(
@@ -182,34 +200,35 @@ def _ends_hidden(pairs: list[tuple[Sweep, Terrain]], cluster: np.ndarray, count:
 def _describe(
     index: int,
     xy: np.ndarray,
-    hollow_m: Callable[[np.ndarray], float],
+    mean: np.ndarray,
+    corners: np.ndarray,
     height_m: float,
-    seen: tuple[bool, bool, bool],
+    seen: list[bool],
+    origin: np.ndarray,
     config: ClusterConfig,
 ) -> Thing:
     """
-    Outline, box and class of shape of one cluster of points (N, 2).
+    Box and class of shape of one cluster of points (N, 2) with the corners of its outline.
 
-    `hollow_m` measures how hollow it is within an outline; `seen` is tall, cut and hidden.
+    `seen` is tall, cut and hidden; `origin` (2,) is the sensor.
     """
     tall, cut, hidden = seen
-    corners = cv2.convexHull(xy, clockwise=False).reshape(-1, 2)
     outline = corners.astype(float)
     if len(outline) < 3:
         outline = _thicken(outline)
         corners = outline.astype(np.float32)
-    (cx, cy), (length, width), degrees = cv2.minAreaRect(corners)
+    centre, (length, width), degrees = cv2.minAreaRect(corners)
     yaw = math.radians(degrees)
     if width > length:
-        length, width, yaw = width, length, yaw + 0.5 * np.pi
+        length, width, yaw = width, length, yaw + 0.5 * math.pi
     structure = length > config.compact_max_m or (
         length > config.tall_max_m
-        and (tall or cut or hollow_m(outline) > config.hollow_m)
+        and (tall or cut or _hollow(xy, outline, origin) > config.hollow_m)
     )
     return Thing(
         index,
-        np.array([cx, cy]),
-        np.add.reduce(xy, axis=0, dtype=float) / len(xy),
+        np.array(centre),
+        mean,
         outline,
         length,
         width,
@@ -233,9 +252,7 @@ def _thicken(line: np.ndarray) -> np.ndarray:
     return np.array([a - e * d - e * n, b + e * d - e * n, b + e * d + e * n, a - e * d + e * n])
 
 
-def _hollow(
-    points: np.ndarray, members: np.ndarray, outline: np.ndarray, origin: np.ndarray
-) -> float:
+def _hollow(xy: np.ndarray, outline: np.ndarray, origin: np.ndarray) -> float:
     """
     Depth of the empty space between a convex outline and the points, seen from the sensor.
 
@@ -247,10 +264,8 @@ def _hollow(
     edge = np.concatenate([a[1:], a[:1]]) - a
     normal = np.stack([edge[:, 1], -edge[:, 0]], axis=1)
     facing = (normal * a).sum(axis=1) < 0.0
-    step = max(1, len(members) // HOLLOW_SAMPLES)
-    depth = np.empty(-(-len(members) // step))
-    _clusters.depths_within(
-        points, members, a[facing], normal[facing], origin[0], origin[1], step, depth
-    )
+    step = max(1, len(xy) // HOLLOW_SAMPLES)
+    depth = np.empty(-(-len(xy) // step))
+    _clusters.depths_within(xy, a[facing], normal[facing], origin[0], origin[1], step, depth)
     depth.sort()
     return float(depth[int(0.8 * (len(depth) - 1))])
