@@ -1,7 +1,7 @@
 import numpy as np
-import pytest
 from tests.perception import scenes
 
+from lastmile.geometry import se2
 from lastmile.perception.config import PerceptionConfig
 from lastmile.perception.cost_map import CostMap, _roll
 from lastmile.perception.pipeline import Pipeline
@@ -162,7 +162,8 @@ def test_update_agrees_with_plain_rules():
 
     rng = np.random.default_rng(1)
     shape = (40, 30)
-    seen = rng.integers(0, 64, shape, dtype=np.uint8)
+    seen = rng.integers(0, 128, shape, dtype=np.uint8) * (rng.random(shape) < 0.8)
+    seen = seen.astype(np.uint8)
     hits = rng.integers(0, 10, shape, dtype=np.uint8)
     steps = rng.integers(0, 10, shape, dtype=np.uint8)
     kind = rng.integers(0, 3, shape, dtype=np.uint8)
@@ -178,7 +179,10 @@ def test_update_agrees_with_plain_rules():
     want_known = np.where(free, np.float32(50.0), known)
     hit_s = rng.uniform(0.0, 60.0, shape).astype(np.float32)
     want_hits = np.where(np.where(hit, 50.0, hit_s) < 50.0 - c.memory_s, 0, want_hits)
-    low, high = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    # A cell without hits has no range of heights, unless it lost them in this scan (64).
+    empty = (hits == 0) & (seen == 0)
+    low = np.where(empty, 1e6, 0.0).astype(np.float32)
+    high = np.where(empty, -1e6, 1.0).astype(np.float32)
     edge = (seen & 48) > 0
     want_steps = np.where(edge, np.minimum(steps + c.step_hit, c.evidence_max), steps)
     flat = ~edge & ((seen & 4) > 0) & (want_steps > 0)
@@ -198,10 +202,64 @@ def test_update_agrees_with_plain_rules():
     assert (cells_out == want).all()
 
 
-def test_ground_under_the_robot_is_free_and_far_points_are_not_asked():
+def test_far_points_are_not_known_to_be_free():
     cost_map = CostMap(CONFIG.cost_map, scenes.FOOTPRINT)
     cost_map.move_to(np.array([100.0, -50.0, 1.0]), 5.0)
-    seen = np.zeros((200, 200), np.uint8)
-    cost_map._stand(np.array([100.0, -50.0, 1.0]), seen)
-    assert seen.sum() / 2 * 0.01 == pytest.approx(0.70 * 0.55, abs=0.05)
     assert not cost_map.seen_free(np.array([[0.0, 0.0], [1e7, 1e7]])).any()
+
+
+def test_stand_marks_the_cells_whose_middles_are_under_the_robot():
+    from lastmile.perception import _cost_map
+
+    x, y, yaw = 100.03, -50.07, 1.0
+    corner, resolution = np.array([90.0, -60.0]), 0.1
+    seen = np.zeros((200, 200), np.uint8)
+    window = np.array([np.cos(yaw), np.sin(yaw), x, y, *corner, resolution])
+    _cost_map.stand(window, -0.45, 0.3, -0.2, 0.35, seen)
+    middles = np.stack(np.meshgrid(*[(np.arange(200) + 0.5) * resolution] * 2), axis=-1) + corner
+    bx, by = np.moveaxis(se2.transform(se2.invert(np.array([x, y, yaw])), middles), -1, 0)
+    want = (bx > -0.45) & (bx < 0.3) & (by > -0.2) & (by < 0.35)
+    assert want.sum() > 30
+    assert (seen == np.where(want, 2, 0)).all()
+
+
+def test_count_fresh_agrees_with_plain_counting():
+    from lastmile.perception import _cost_map
+
+    rng = np.random.default_rng(4)
+    hits = (rng.random((40, 40)) < 0.03).astype(np.uint8)
+    known_s = rng.uniform(0.0, 10.0, (40, 40)).astype(np.float32)
+    xy = np.repeat(rng.uniform(-3.0, 3.0, (300, 2)), 2, axis=0).astype(np.float32)
+    start = np.array([0, 100, 100, 600], np.int32)
+    inside, fresh = np.zeros(3, np.int32), np.zeros(3, np.int32)
+    pose = np.array([7.0, -4.0, 0.4])
+    window = np.array([np.cos(0.4), np.sin(0.4), 7.0, -4.0, 5.0, -6.0, 0.1])
+    _cost_map.count_fresh(xy, start, hits, known_s, 6.0, window, inside, fresh)
+    want = np.zeros((2, 3), int)
+    for k, (u, v) in enumerate((se2.transform(pose, xy) - [5.0, -6.0]) / 0.1):
+        i, j, c = int(np.floor(v)), int(np.floor(u)), 0 if k < 100 else 2
+        if 1 <= i < 39 and 1 <= j < 39 and (hits[i, j] or known_s[i, j] > 6.0):
+            want[:, c] += 1, not hits[i - 1 : i + 2, j - 1 : j + 2].any()
+    assert (inside == want[0]).all()
+    assert (fresh == want[1]).all()
+    assert 0 < fresh[2] < inside[2] < 500
+
+
+def test_lines_that_leave_the_window_mark_all_of_it_that_they_cross():
+    from lastmile.perception import _cost_map
+
+    # One column: ground at 0.5 m and far beyond the window, seen from 1 m up.
+    points = np.array([[[0.5, 0.2, 0.0, 0.54]], [[90.0, 36.0, 0.0, 96.9]]], np.float32)
+    seen = np.zeros((40, 40), np.uint8)
+    grid = np.zeros((40, 40), np.float32)
+    flat = np.zeros((2, 1), np.float32)
+    _cost_map.observe(
+        points, np.full((2, 1), 4, np.uint8), flat, np.full((2, 1), -1, np.int32),
+        np.zeros(0, np.uint8), np.array([1.0, 0.0, 0.0, 0.0, -2.0, -2.0, 0.1]), 1.0, 2.0, 1.0, 4.0,
+        np.empty(1, np.int32), seen, grid, grid.copy(),
+    )  # fmt: skip
+    along = np.arange(0.5, 1.99, 0.01)
+    want = np.zeros((40, 40), bool)
+    want[((0.4 * along + 2.0) / 0.1).astype(int), ((along + 2.0) / 0.1).astype(int)] = True
+    assert ((seen > 0) <= want).all()
+    assert (seen > 0).any(axis=0)[25:].all()

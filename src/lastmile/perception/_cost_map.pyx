@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Observation and update of the rolling grid; called from cost_map.py only."""
 
-from libc.math cimport M_PI, atan2, floor, sqrt
+from libc.math cimport INFINITY, M_PI, atan2, floor, sqrt
 
 cdef enum:
     NOTHING = 0
@@ -16,6 +16,7 @@ cdef enum:
     MOVING = 8
     CURB = 16
     DROP = 32
+    CLEARED = 64
 
 cdef struct Window:
     double c, s, x, y
@@ -26,11 +27,11 @@ cdef struct Window:
 
 cdef inline unsigned char* cell_at(unsigned char[:, ::1] seen, const Window *w, double bx,
                                    double by) noexcept nogil:
-    cdef Py_ssize_t column = <Py_ssize_t>floor((w.c * bx - w.s * by + w.x - w.x0) * w.inverse)
-    cdef Py_ssize_t row = <Py_ssize_t>floor((w.s * bx + w.c * by + w.y - w.y0) * w.inverse)
-    if row < 0 or column < 0 or row >= w.rows or column >= w.columns:
+    cdef double u = (w.c * bx - w.s * by + w.x - w.x0) * w.inverse
+    cdef double v = (w.s * bx + w.c * by + w.y - w.y0) * w.inverse
+    if u < 0.0 or v < 0.0 or u >= w.columns or v >= w.rows:
         return NULL
-    return &seen[row, column]
+    return &seen[<Py_ssize_t>v, <Py_ssize_t>u]
 
 
 cdef void mark_line(unsigned char[:, ::1] seen, const Window *w, double ax, double ay, double bx,
@@ -38,7 +39,8 @@ cdef void mark_line(unsigned char[:, ::1] seen, const Window *w, double ax, doub
     """Mark free the cells from a to b, the last `margin` metres left out."""
     cdef double length = sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
     cdef double u, v, du, dv
-    cdef Py_ssize_t steps, k, row, column
+    cdef Py_ssize_t steps, k
+    cdef bint inside = False
     if length <= margin or length < 1e-6:
         return
     steps = <Py_ssize_t>(1.2 * (length - margin) * w.inverse) + 1
@@ -48,12 +50,12 @@ cdef void mark_line(unsigned char[:, ::1] seen, const Window *w, double ax, doub
     dv = (w.s * (bx - ax) + w.c * (by - ay)) * w.inverse * du
     du = (w.c * (bx - ax) - w.s * (by - ay)) * w.inverse * du
     for k in range(steps + 1):
-        # Truncation is floor here: below zero the cell is outside anyway.
-        if u >= 0.0 and v >= 0.0:
-            column = <Py_ssize_t>u
-            row = <Py_ssize_t>v
-            if row < w.rows and column < w.columns:
-                seen[row, column] |= FREE
+        if 0.0 <= u < w.columns and 0.0 <= v < w.rows:
+            seen[<Py_ssize_t>v, <Py_ssize_t>u] |= FREE
+            inside = True
+        elif inside:
+            # A line that left the window does not come back.
+            break
         u += du
         v += dv
 
@@ -80,11 +82,16 @@ def observe(
     double clearance_max,
     double overhang,
     double flat_range,
+    int[::1] last_ground,
     unsigned char[:, ::1] seen,
     float[:, ::1] low,
     float[:, ::1] high,
 ):
-    """Mark what one sweep shows of each cell, and the heights of hits; see cost_map.py."""
+    """
+    Mark what one sweep shows of each cell, and the heights of hits; see cost_map.py.
+
+    `last_ground` is scratch: the row of the last ground of each column.
+    """
     cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, last
     cdef double r, z, x, y, last_r, last_z, passes
     cdef unsigned char *cell
@@ -102,40 +109,65 @@ def observe(
     w.reach = 0.71 * seen.shape[0] * window[6] + 1.0
     with nogil:
         for j in range(columns):
-            last = -1
-            last_r = 0.0
-            last_z = 0.0
-            for i in range(rows):
+            last_ground[j] = -1
+        for i in range(rows):
+            for j in range(columns):
                 if label[i, j] != GROUND and label[i, j] != OBSTACLE:
                     continue
                 x = points[i, j, 0]
                 y = points[i, j, 1]
                 z = points[i, j, 2]
                 r = points[i, j, 3]
-                if last >= 0 and r > last_r and last_r < w.reach:
-                    # Height at which this ray passes over the last ground: lower things between
-                    # the two would have been hit.
-                    passes = sensor_height + (z - sensor_height) * last_r / r - last_z
-                    if passes <= clearance_max:
-                        mark_line(seen, &w, points[last, j, 0], points[last, j, 1], x, y,
-                                  0.0 if label[i, j] == GROUND else 0.1)
-                cell = cell_at(seen, &w, x, y)
+                last = last_ground[j]
+                if last >= 0:
+                    last_r = points[last, j, 3]
+                    last_z = points[last, j, 2]
+                    if r > last_r and last_r < w.reach:
+                        # Height at which this ray passes over the last ground: lower things
+                        # between the two would have been hit.
+                        passes = sensor_height + (z - sensor_height) * last_r / r - last_z
+                        if passes <= clearance_max:
+                            mark_line(seen, &w, points[last, j, 0], points[last, j, 1], x, y,
+                                      0.0 if label[i, j] == GROUND else 0.1)
                 if label[i, j] == GROUND:
-                    last = i
-                    last_r = r
-                    last_z = z
+                    last_ground[j] = <int>i
+                    cell = cell_at(seen, &w, x, y)
                     if cell != NULL:
-                        cell[0] |= FREE
-                        if r < flat_range:
-                            cell[0] |= FLAT
+                        cell[0] |= FREE | FLAT if r < flat_range else FREE
                 elif height[i, j] < overhang:
-                    last = -1
+                    last_ground[j] = -1
+                    cell = cell_at(seen, &w, x, y)
                     if cell != NULL:
                         if cluster[i, j] >= 0 and moving[cluster[i, j]]:
                             cell[0] |= MOVING
                         else:
                             cell[0] |= HIT
                             widen(&w, x, y, z, low, high)
+
+
+def stand(
+    const double[::1] window,
+    double back,
+    double front,
+    double right,
+    double left,
+    unsigned char[:, ::1] seen,
+):
+    """Mark free the cells whose middles are within a box about the base."""
+    cdef double reach = sqrt(max(back * back, front * front) + max(right * right, left * left))
+    cdef double u = (window[2] - window[4]) / window[6], v = (window[3] - window[5]) / window[6]
+    cdef double half = reach / window[6] + 1.0, x, y, bx, by
+    cdef Py_ssize_t i, j
+    with nogil:
+        for i in range(<Py_ssize_t>max(0.0, v - half), <Py_ssize_t>min(v + half, seen.shape[0])):
+            y = (i + 0.5) * window[6] + window[5] - window[3]
+            for j in range(
+                    <Py_ssize_t>max(0.0, u - half), <Py_ssize_t>min(u + half, seen.shape[1])):
+                x = (j + 0.5) * window[6] + window[4] - window[2]
+                bx = window[0] * x + window[1] * y
+                by = -window[1] * x + window[0] * y
+                if back < bx < front and right < by < left:
+                    seen[i, j] |= FREE
 
 
 def mark_edges(const float[:, ::1] edges, const double[::1] window, unsigned char[:, ::1] seen):
@@ -160,43 +192,48 @@ def mark_edges(const float[:, ::1] edges, const double[::1] window, unsigned cha
 
 
 def count_fresh(
-    const float[:, ::1] points,
-    const int[::1] cluster,
-    const unsigned char[:, ::1] occupied,
-    const unsigned char[:, ::1] free,
+    const float[:, ::1] xy,
+    const int[::1] start,
+    const unsigned char[:, ::1] hits,
+    const float[:, ::1] known_s,
+    float recent,
     const double[::1] window,
     int[::1] inside,
     int[::1] fresh,
 ):
-    """Count per cluster the points in known cells, and those on ground that was free all round."""
-    cdef Py_ssize_t i, row, column, a, b
-    cdef int c
-    cdef bint touched
-    cdef double bx, by
+    """
+    Count per cluster the points in known cells, and those on ground that was free all round.
+
+    Known is what has hits, or was seen free after `recent`; `xy` and `start` as in `Clusters`.
+    """
+    cdef Py_ssize_t c, k, row, column, last_row = -1, last_column = -1, a, b
+    cdef bint known = False, touched = False
+    cdef double bx, by, u, v
     with nogil:
-        for i in range(points.shape[0]):
-            c = cluster[i]
-            if c < 0:
-                continue
-            bx = points[i, 0]
-            by = points[i, 1]
-            column = <Py_ssize_t>floor(
-                (window[0] * bx - window[1] * by + window[2] - window[4]) / window[6])
-            row = <Py_ssize_t>floor(
-                (window[1] * bx + window[0] * by + window[3] - window[5]) / window[6])
-            if (row < 1 or column < 1 or row >= occupied.shape[0] - 1
-                    or column >= occupied.shape[1] - 1):
-                continue
-            if not free[row, column] and not occupied[row, column]:
-                continue
-            inside[c] += 1
-            touched = False
-            for a in range(row - 1, row + 2):
-                for b in range(column - 1, column + 2):
-                    if occupied[a, b]:
-                        touched = True
-            if not touched:
-                fresh[c] += 1
+        for c in range(start.shape[0] - 1):
+            for k in range(start[c], start[c + 1]):
+                bx = xy[k, 0]
+                by = xy[k, 1]
+                u = (window[0] * bx - window[1] * by + window[2] - window[4]) / window[6]
+                v = (window[1] * bx + window[0] * by + window[3] - window[5]) / window[6]
+                if not (1.0 <= u < hits.shape[1] - 1 and 1.0 <= v < hits.shape[0] - 1):
+                    continue
+                column = <Py_ssize_t>u
+                row = <Py_ssize_t>v
+                # Neighbours mostly share their cell.
+                if row != last_row or column != last_column:
+                    last_row = row
+                    last_column = column
+                    known = hits[row, column] > 0 or known_s[row, column] > recent
+                    touched = False
+                    for a in range(row - 1, row + 2):
+                        for b in range(column - 1, column + 2):
+                            if hits[a, b] > 0:
+                                touched = True
+                if known:
+                    inside[c] += 1
+                    if not touched:
+                        fresh[c] += 1
 
 
 def update(
@@ -223,6 +260,9 @@ def update(
         for i in range(seen.shape[0]):
             for j in range(seen.shape[1]):
                 s = seen[i, j]
+                if s == 0 and hits[i, j] == 0 and steps[i, j] == 0:
+                    cells[i, j] = 0 if known_s[i, j] >= now - memory else -1
+                    continue
                 if s & HIT:
                     v = hits[i, j] + hit
                     hits[i, j] = <unsigned char>(most if v > most else v)
@@ -259,15 +299,26 @@ def update(
                     cells[i, j] = -1
 
 
+cdef double slope_of_row(const float[:, :, ::1] points, Py_ssize_t row,
+                         double sensor_height) noexcept nogil:
+    """Rise over run of the rays of a row, +inf where it has no return beyond a metre."""
+    cdef Py_ssize_t j
+    for j in range(points.shape[1]):
+        if points[row, j, 3] > 1.0:
+            return (points[row, j, 2] - sensor_height) / points[row, j, 3]
+    return INFINITY
+
+
 def see_through(
     const float[:, :, ::1] points,
     const unsigned char[:, ::1] label,
-    const double[::1] row_slope,
     const double[::1] window,
     double sensor_height,
     double reach,
     double beyond,
     Py_ssize_t skew,
+    double[::1] row_slope,
+    unsigned char[:, ::1] seen,
     unsigned char[:, ::1] hits,
     const float[:, ::1] low,
     const float[:, ::1] high,
@@ -277,13 +328,15 @@ def see_through(
 
     Beside the robot the ground is out of sight, so that a person who stood there and went would
     stay in the map for ever. Two rays that pass at heights of the thing, and none that ends at it,
-    clear it: things do not lose their upper part.
+    clear it: things do not lose their upper part. `row_slope` is scratch.
     """
     cdef Py_ssize_t rows = points.shape[0], columns = points.shape[1], i, j, k, n, wide, middle
     cdef double x, y, bx, by, r, z
     cdef bint passes, any_ray, ends
     cdef int passing
     with nogil:
+        for k in range(rows):
+            row_slope[k] = slope_of_row(points, k, sensor_height)
         for i in range(hits.shape[0]):
             for j in range(hits.shape[1]):
                 if hits[i, j] == 0:
@@ -315,7 +368,11 @@ def see_through(
                             passes = False
                             if points[k, n, 3] > r - beyond:
                                 ends = True
+                                break
+                    if ends:
+                        break
                     if passes and any_ray:
                         passing += 1
                 if passing >= 2 and not ends:
                     hits[i, j] = 0
+                    seen[i, j] |= CLEARED

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from lastmile.geometry import se2
 from lastmile.perception import _cost_map
 from lastmile.perception.clusters import Clusters
 from lastmile.perception.config import CostMapConfig
@@ -74,7 +73,6 @@ class CostMap:
                 (self._hit_s, LONG_AGO_S),
                 (self._low, 1e6),
                 (self._high, -1e6),
-                (self._cells, Cell.UNKNOWN),
             ):
                 _roll(grid, int(shift[1]), int(shift[0]), empty)
 
@@ -91,16 +89,14 @@ class CostMap:
             Share of points by cluster number; NaN where less than half of them lie on known cells.
 
         """
-        count = int(clusters.cluster.max(initial=-1)) + 1
-        inside, fresh = np.zeros(count, np.int32), np.zeros(count, np.int32)
-        total = np.bincount(clusters.cluster[clusters.cluster >= 0], minlength=count)
-        occupied = self._hits > 0
-        free = ~occupied & (self._known_s > self._now_s - np.float32(2.0))
+        total = np.diff(clusters.start)
+        inside, fresh = np.zeros(len(total), np.int32), np.zeros(len(total), np.int32)
         _cost_map.count_fresh(
-            clusters.points,
-            clusters.cluster,
-            occupied.view(np.uint8),
-            free.view(np.uint8),
+            clusters.xy,
+            clusters.start,
+            self._hits,
+            self._known_s,
+            self._now_s - np.float32(2.0),
             self._window(pose_odom_base),
             inside,
             fresh,
@@ -138,23 +134,27 @@ class CostMap:
                 self.config.clearance_max_m,
                 self.config.overhang_m,
                 self.config.step_clear_m,
+                np.empty(shape[1], np.int32),
                 seen,
                 self._low,
                 self._high,
             )
             _cost_map.mark_edges(terrain.edges, window, seen)
             offset += size
-        self._stand(pose_odom_base, seen)
+        # The robot stands on free ground.
+        (back, right), (front, left) = self._footprint.min(axis=0), self._footprint.max(axis=0)
+        _cost_map.stand(window, back, front, right, left, seen)
         lidar, terrain = pairs[0]
         _cost_map.see_through(
             lidar.points,
             terrain.label,
-            _row_slopes(lidar),
             window,
             float(lidar.origin[2]),
             SEE_THROUGH_M,
             BEYOND_M,
             int(np.ceil(abs(turned_rad) * lidar.label.shape[1] / (4.0 * np.pi))),
+            np.empty(len(lidar.points)),
+            seen,
             self._hits,
             self._low,
             self._high,
@@ -193,37 +193,12 @@ class CostMap:
             self._cells.copy(),
         )
 
-    def _stand(self, pose_odom_base: np.ndarray, seen: np.ndarray) -> None:
-        """Note the ground under the robot as free: it stands there."""
-        resolution = self.config.resolution_m
-        outline = se2.transform(pose_odom_base, self._footprint)
-        low = np.floor(outline.min(axis=0) / resolution).astype(int)
-        high = np.ceil(outline.max(axis=0) / resolution).astype(int)
-        columns, rows = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
-        centres = (np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) * resolution
-        local = se2.transform(se2.invert(pose_odom_base), centres)
-        under = (local > self._footprint.min(axis=0)) & (local < self._footprint.max(axis=0))
-        column, row = (
-            np.stack([columns.ravel(), rows.ravel()], axis=1)[under.all(axis=1)] - self._corner
-        ).T
-        seen[row, column] |= 2
-
     def _window(self, pose_odom_base: np.ndarray) -> np.ndarray:
         """Cosine, sine, x, y of the base; x, y of the corner; cell size: as the kernels read it."""
         x, y, yaw = (float(v) for v in pose_odom_base)
         resolution = self.config.resolution_m
         cx, cy = self._corner * resolution
         return np.array([np.cos(yaw), np.sin(yaw), x, y, cx, cy, resolution])
-
-
-def _row_slopes(sweep: Sweep) -> np.ndarray:
-    """Rise over run of the rays of each row, +inf where a row has no return."""
-    slope = np.full(len(sweep.points), np.inf)
-    for i, row in enumerate(sweep.points):
-        k = int(np.argmax(row[:, 3] > 1.0))
-        if row[k, 3] > 1.0:
-            slope[i] = (row[k, 2] - sweep.origin[2]) / row[k, 3]
-    return slope
 
 
 def _roll(grid: np.ndarray, rows: int, columns: int, empty) -> None:
