@@ -21,7 +21,7 @@ def detections(positions, length=0.45, height=1.6, fresh=np.nan):
         np.full(n, fresh),
         np.zeros(n, bool),
         np.zeros(n, bool),
-        [SQUARE + p for p in positions],
+        [SQUARE] * n,
         np.arange(n),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,7 @@ class Pipeline:
         detections = to_detections(self._trackable(clusters, fresh), fresh, pose_odom_base)
         self.tracker.update(stamp_s, detections, self.cost_map.seen_free)
         moving = np.zeros(len(fresh), bool)
-        for track, moves in zip(self.tracker.tracks, self.tracker.moving_mask(), strict=True):
+        for track, moves in zip(self.tracker.tracks, self.tracker.moving, strict=True):
             if moves and track.thing >= 0:
                 moving[track.thing] = True
         turned = float(twist_base[1]) * float(np.ptp(lidar.offset_s))
@@ -80,26 +81,27 @@ class Pipeline:
         velocity = tracker.velocities()[index]
         covariance = tracker.covariances()[index]
         paths, sigmas = predict_paths(position, velocity, covariance, self.config.prediction)
-        return ObstacleArray(
-            stamp_s,
-            tuple(
+        step_s = self.config.prediction.step_s
+        told = []
+        for k, i in enumerate(index.tolist()):
+            track = tracker.tracks[i]
+            told.append(
                 Obstacle(
-                    id=tracker.tracks[i].id,
+                    id=track.id,
                     kind=tracker.kind(i),
                     position=position[k],
                     velocity=velocity[k],
                     covariance=covariance[k],
-                    footprint=tracker.tracks[i].outline + position[k],
-                    height_m=tracker.tracks[i].height_m,
-                    age_s=stamp_s - tracker.tracks[i].first_s,
-                    observed=tracker.tracks[i].thing >= 0,
+                    footprint=track.outline + position[k],
+                    height_m=track.height_m,
+                    age_s=stamp_s - track.first_s,
+                    observed=track.thing >= 0,
                     predicted_path=paths[k],
                     predicted_sigma=sigmas[k],
-                    prediction_dt_s=self.config.prediction.step_s,
+                    prediction_dt_s=step_s,
                 )
-                for k, i in enumerate(index)
-            ),
-        )
+            )
+        return ObstacleArray(stamp_s, tuple(told))
 
     def _terrain(self, grid: PointGrid, twist_base, lidar: bool) -> tuple[Sweep, Terrain]:
         sweep = make_sweep(
@@ -120,7 +122,7 @@ class Pipeline:
             t
             for t in clusters.things
             if (not t.structure or fresh[t.index] > STRUCTURE_FRESH_MIN)
-            and np.hypot(*t.mean) < range_max
+            and math.hypot(*t.mean) < range_max
         ]
 
 

@@ -98,13 +98,17 @@ def make_sweep(
 def _column_motion(offset_s: np.ndarray, twist_base: np.ndarray) -> np.ndarray:
     """Pose (columns, 4: cos, sin, x, y) of base at each column in base at the stamp."""
     offset_s = np.asarray(offset_s, dtype=float)
+    poses = np.empty((len(offset_s), 4))
+    if (offset_s == offset_s[0]).all():
+        # The columns of an image are of one time.
+        offset_s = offset_s[:1]
     v, w = float(twist_base[0]), float(twist_base[1])
     half = 0.5 * w * offset_s
     chord = v * offset_s * np.sinc(half / np.pi)
     yaw = 2.0 * half
-    return np.ascontiguousarray(
-        np.stack([np.cos(yaw), np.sin(yaw), chord * np.cos(half), chord * np.sin(half)], axis=1)
-    )
+    poses[:, 0], poses[:, 1] = np.cos(yaw), np.sin(yaw)
+    poses[:, 2], poses[:, 3] = chord * np.cos(half), chord * np.sin(half)
+    return poses
 
 
 def check_lidar(grid: PointGrid, config: InputConfig) -> None:

@@ -57,8 +57,8 @@ class Detections:
 
     `fresh` is the share that stands on ground that was free before, NaN where unknown; `range_m`
     the distance from the robot; `tall` (bool) things go on overhead, `hidden` ones end
-    behind something nearer. `outline` holds one polygon
-    (K, 2) each, in odom. `thing` is the number of the cluster.
+    behind something nearer. `outline` holds one polygon (K, 2) each, about the position in odom
+    axes. `thing` is the number of the cluster.
     """
 
     position: np.ndarray
@@ -96,24 +96,45 @@ class Track:
     moved_scans: int = 0
     top_speed_mps: float = 0.0
 
+    def grow(self, length_m: float, width_m: float, height_m: float) -> None:
+        """Keep sizes at their greatest and forget slowly: views are mostly partial."""
+        self.length_m = max(length_m, 0.95 * self.length_m + 0.05 * length_m)
+        self.width_m = max(width_m, 0.95 * self.width_m + 0.05 * width_m)
+        self.height_m = max(height_m, 0.95 * self.height_m + 0.05 * height_m)
+
 
 def to_detections(things: list[Thing], fresh: np.ndarray, pose_odom_base: np.ndarray) -> Detections:
     """Bring things from base to odom."""
-    position = np.array(
+    position_base = np.array(
         [t.mean if t.length_m < SMALL_M else t.centre for t in things], float
     ).reshape(-1, 2)
+    position = se2.transform(pose_odom_base, position_base)
+    index = np.array([t.index for t in things], int)
     return Detections(
-        se2.transform(pose_odom_base, position),
+        position,
         np.array([t.length_m for t in things]),
         np.array([t.width_m for t in things]),
         np.array([t.height_m for t in things]),
-        np.hypot(position[:, 0], position[:, 1]),
-        np.array([fresh[t.index] for t in things], float),
+        np.hypot(position_base[:, 0], position_base[:, 1]),
+        np.asarray(fresh, float)[index],
         np.array([t.tall for t in things], bool),
         np.array([t.hidden for t in things], bool),
-        [se2.transform(pose_odom_base, t.outline) for t in things],
-        np.array([t.index for t in things], int),
+        _outlines_about(position, [t.outline for t in things], pose_odom_base),
+        index,
     )
+
+
+def _outlines_about(
+    position: np.ndarray, outlines: list[np.ndarray], pose_odom_base: np.ndarray
+) -> list[np.ndarray]:
+    """Bring polygons (K, 2) from base to odom axes about positions (N, 2), all at once."""
+    if not outlines:
+        return []
+    counts = [len(outline) for outline in outlines]
+    about = se2.transform(pose_odom_base, np.concatenate(outlines))
+    about -= np.repeat(position, counts, axis=0)
+    ends = np.cumsum(counts).tolist()
+    return [about[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
 
 class Tracker:
@@ -123,6 +144,8 @@ class Tracker:
         self.config = config
         self.tracks: list[Track] = []
         self.stamp_s: float | None = None
+        self.moving = np.zeros(0, bool)
+        """Which tracks are taken to move, as of the last scan."""
         self._state = motion_models.start(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
         self._next_id = 1
 
@@ -147,40 +170,26 @@ class Tracker:
         sigma = self._sigma(detections)
         rows, columns = self._associate(detections, sigma)
         self._correct(rows, columns, detections, sigma)
-        self._miss(np.setdiff1d(np.arange(len(self.tracks)), rows), p_before, seen_free)
+        self._miss(_others(len(self.tracks), rows), p_before, seen_free)
         self._end()
-        self._begin(np.setdiff1d(np.arange(len(detections.thing)), columns), detections, sigma)
+        self._begin(_others(len(detections.thing), columns), detections, sigma)
         self._judge()
-
-    def moving_mask(self) -> np.ndarray:
-        """Tell for all tracks whether they are taken to move."""
-        speed = np.hypot(self._state.moving[:, 2], self._state.moving[:, 3])
-        variance = 0.5 * (self._state.moving_P[:, 2, 2] + self._state.moving_P[:, 3, 3])
-        hits = np.array([t.hits for t in self.tracks], int)
-        return (
-            (hits >= MOVING_HITS)
-            & (self._state.p_moving > self.config.moving_probability)
-            & (speed > self.config.speed_min_mps)
-            & (speed > 2.0 * np.sqrt(variance))
-        )
 
     def positions(self) -> np.ndarray:
         """Centres (N, 2) in odom by the likelier model."""
-        return np.where(
-            self.moving_mask()[:, None], self._state.moving[:, :2], self._state.standing
-        )
+        return self._positions(self.moving)
 
     def velocities(self) -> np.ndarray:
         """Velocities (N, 2), zero for what stands."""
-        return np.where(self.moving_mask()[:, None], self._state.moving[:, 2:], 0.0)
+        return np.where(self.moving[:, None], self._state.moving[:, 2:], 0.0)
 
     def covariances(self) -> np.ndarray:
         """Covariances (N, 4, 4) of x, y, vx, vy by the likelier model."""
-        moving = self.moving_mask()
+        stands = ~self.moving
         P = self._state.moving_P.copy()
-        P[~moving] = 0.0
-        P[~moving, :2, :2] = self._state.standing_P[~moving]
-        P[~moving, 2, 2] = P[~moving, 3, 3] = self.config.static_drift_mps**2
+        P[stands] = 0.0
+        P[stands, :2, :2] = self._state.standing_P[stands]
+        P[stands, 2, 2] = P[stands, 3, 3] = self.config.static_drift_mps**2
         return P
 
     def kind(self, i: int) -> ObstacleKind:
@@ -201,6 +210,21 @@ class Tracker:
         if self.stamp_s - max(track.first_s, track.moved_s) > config.static_after_s:
             return ObstacleKind.STATIC
         return ObstacleKind.UNKNOWN
+
+    def _moving(self) -> np.ndarray:
+        """Tell for all tracks whether they are now taken to move."""
+        speed = np.hypot(self._state.moving[:, 2], self._state.moving[:, 3])
+        variance = 0.5 * (self._state.moving_P[:, 2, 2] + self._state.moving_P[:, 3, 3])
+        hits = np.array([t.hits for t in self.tracks], int)
+        return (
+            (hits >= MOVING_HITS)
+            & (self._state.p_moving > self.config.moving_probability)
+            & (speed > self.config.speed_min_mps)
+            & (speed > 2.0 * np.sqrt(variance))
+        )
+
+    def _positions(self, moving: np.ndarray) -> np.ndarray:
+        return np.where(moving[:, None], self._state.moving[:, :2], self._state.standing)
 
     def _sigma(self, detections: Detections) -> np.ndarray:
         c = self.config
@@ -224,7 +248,9 @@ class Tracker:
         ):
             # Scalar spread: gates are round, which no thing minds and which is quick.
             variance = 0.5 * (P[:, 0, 0] + P[:, 1, 1])
-            distance2 = ((x[:, None, :] - detections.position[None]) ** 2).sum(axis=-1)
+            dx = x[:, 0, None] - detections.position[:, 0]
+            dy = x[:, 1, None] - detections.position[:, 1]
+            distance2 = dx * dx + dy * dy
             best = np.minimum(best, distance2 / (variance[:, None] + sigma[None] ** 2))
             nearest = np.minimum(nearest, distance2)
         allowed = (best < self.config.gate_sigma**2) | (nearest < self.config.gate_min_m**2)
@@ -244,18 +270,23 @@ class Tracker:
         )
         for name in ("moving", "moving_P", "standing", "standing_P", "p_moving"):
             getattr(self._state, name)[rows] = getattr(corrected, name)
-        for i, j in zip(rows, columns, strict=True):
+        for i, j, *sizes, range_m in zip(
+            rows.tolist(),
+            columns.tolist(),
+            detections.length_m[columns].tolist(),
+            detections.width_m[columns].tolist(),
+            detections.height_m[columns].tolist(),
+            detections.range_m[columns].tolist(),
+            strict=True,
+        ):
             track = self.tracks[i]
             track.seen_s = self.stamp_s
             track.hits += 1
             track.visible_misses = 0
             track.thing = int(detections.thing[j])
-            track.range_m = float(detections.range_m[j])
-            # Sizes are kept at their greatest and forgotten slowly: views are mostly partial.
-            for name in ("length_m", "width_m", "height_m"):
-                seen = float(getattr(detections, name)[j])
-                setattr(track, name, max(seen, 0.95 * getattr(track, name) + 0.05 * seen))
-            track.outline = detections.outline[j] - detections.position[j]
+            track.range_m = range_m
+            track.grow(*sizes)
+            track.outline = detections.outline[j]
 
     def _evidence(self, rows, columns, detections: Detections) -> np.ndarray:
         """Log evidence for motion besides how the centre moved."""
@@ -287,10 +318,10 @@ class Tracker:
         if rows.size == 0:
             return
         self._state.p_moving[rows] = p_before[rows]
-        visible = seen_free(self.positions()[rows])
-        for i, free in zip(rows, visible, strict=True):
+        visible = seen_free(self._positions(self._moving())[rows])
+        for i, free in zip(rows.tolist(), visible.tolist(), strict=True):
             self.tracks[i].thing = -1
-            self.tracks[i].visible_misses += int(free)
+            self.tracks[i].visible_misses += free
 
     def _end(self) -> None:
         c = self.config
@@ -327,7 +358,7 @@ class Tracker:
                     float(detections.length_m[j]),
                     float(detections.width_m[j]),
                     float(detections.height_m[j]),
-                    detections.outline[j] - detections.position[j],
+                    detections.outline[j],
                     int(detections.thing[j]),
                     float(detections.range_m[j]),
                 )
@@ -336,9 +367,9 @@ class Tracker:
 
     def _judge(self) -> None:
         """Confirm tracks and note motion."""
-        moving = self.moving_mask()
+        self.moving = self._moving()
         speed = np.hypot(self._state.moving[:, 2], self._state.moving[:, 3])
-        for track, moves, v in zip(self.tracks, moving, speed, strict=True):
+        for track, moves, v in zip(self.tracks, self.moving, speed.tolist(), strict=True):
             track.confirmed |= (
                 track.hits >= self.config.confirm_hits or track.range_m < self.config.confirm_near_m
             )
@@ -346,7 +377,14 @@ class Tracker:
                 track.moved_s = self.stamp_s
                 track.moved_scans += 1
                 if track.hits >= 5:
-                    track.top_speed_mps = max(0.98 * track.top_speed_mps, float(v))
+                    track.top_speed_mps = max(0.98 * track.top_speed_mps, v)
+
+
+def _others(count: int, taken: np.ndarray) -> np.ndarray:
+    """Give the numbers below `count` that are not taken."""
+    free = np.ones(count, bool)
+    free[taken] = False
+    return np.flatnonzero(free)
 
 
 def _like_a_person(track: Track) -> bool:
