@@ -8,6 +8,8 @@ cost five times as much.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -25,7 +27,7 @@ def compose(pose_a_b: np.ndarray, pose_b_c: np.ndarray) -> np.ndarray:
     if a.ndim == b.ndim == 1:
         ax, ay, a_yaw = a.tolist()
         bx, by, b_yaw = b.tolist()
-        c, s = float(np.cos(a_yaw)), float(np.sin(a_yaw))
+        c, s = math.cos(a_yaw), math.sin(a_yaw)
         return np.array([ax + c * bx - s * by, ay + s * bx + c * by, wrap_angle(a_yaw + b_yaw)])
     c, s = np.cos(a[..., 2]), np.sin(a[..., 2])
     return np.stack(
@@ -43,7 +45,7 @@ def invert(pose_a_b: np.ndarray) -> np.ndarray:
     p = np.asarray(pose_a_b, dtype=float)
     if p.ndim == 1:
         x, y, yaw = p.tolist()
-        c, s = float(np.cos(yaw)), float(np.sin(yaw))
+        c, s = math.cos(yaw), math.sin(yaw)
         return np.array([-c * x - s * y, s * x - c * y, wrap_angle(-yaw)])
     c, s = np.cos(p[..., 2]), np.sin(p[..., 2])
     return np.stack(
@@ -63,16 +65,18 @@ def between(pose_w_a: np.ndarray, pose_w_b: np.ndarray) -> np.ndarray:
 
 def transform(pose_a_b: np.ndarray, points_b: np.ndarray) -> np.ndarray:
     """Take points (..., 2) from frame b to frame a."""
-    x, y, yaw = (float(v) for v in pose_a_b)
-    points_b = np.asarray(points_b, dtype=float)
-    c, s = np.cos(yaw), np.sin(yaw)
-    return points_b @ np.array([[c, s], [-s, c]]) + np.array([x, y])
+    pose = np.asarray(pose_a_b, dtype=float)
+    return rotate(float(pose[2]), points_b) + pose[:2]
 
 
 def rotate(yaw: float, vectors: np.ndarray) -> np.ndarray:
     """Turn vectors (..., 2) by yaw [rad]."""
-    c, s = np.cos(yaw), np.sin(yaw)
-    return np.asarray(vectors, dtype=float) @ np.array([[c, s], [-s, c]])
+    vectors = np.asarray(vectors, dtype=float)
+    c, s = math.cos(yaw), math.sin(yaw)
+    if vectors.ndim == 1:
+        x, y = vectors.tolist()
+        return np.array([c * x - s * y, s * x + c * y])
+    return vectors @ np.array([[c, s], [-s, c]])
 
 
 def advance(pose: np.ndarray, twist_base: np.ndarray, dt_s: float) -> np.ndarray:
@@ -82,15 +86,15 @@ def advance(pose: np.ndarray, twist_base: np.ndarray, dt_s: float) -> np.ndarray
     Velocity motion model, Thrun, Burgard and Fox (2005), section 5.3; exact for a turn of zero by
     the limit of its chord.
     """
-    x, y, yaw = (float(value) for value in pose)
+    x, y, yaw = np.asarray(pose, dtype=float).tolist()
     v, w = float(twist_base[0]), float(twist_base[1])
     half = 0.5 * w * dt_s
-    chord = v * dt_s * (float(np.sin(half)) / half if half != 0.0 else 1.0)
+    chord = v * dt_s * (math.sin(half) / half if half != 0.0 else 1.0)
     heading = yaw + half
     return np.array(
         [
-            x + chord * float(np.cos(heading)),
-            y + chord * float(np.sin(heading)),
+            x + chord * math.cos(heading),
+            y + chord * math.sin(heading),
             wrap_angle(yaw + w * dt_s),
         ]
     )
