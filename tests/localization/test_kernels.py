@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 
 from lastmile.localization import _correlation, _distance_field, _rays, reference
+from lastmile.localization.config import GnssConfig, MotionConfig, ScanConfig
+from lastmile.localization.filter import FilterState, carry
+from lastmile.localization.scan import _farthest_surfaces
 from lastmile.maps.likelihood import DistanceField, distance_field, sample_distance
 from lastmile.maps.site import OccupancyMap
+
+MOTION, GNSS = MotionConfig(), GnssConfig()
 
 
 @pytest.fixture
@@ -68,3 +73,43 @@ def test_ray_passes_the_cells_before_its_end_and_no_others():
     assert passed[:8, 0].tolist() == [2, 1, 1, 1, 1, 1, 1, 1]
     assert passed[1:, 1:].sum() == 0
     assert passed[0, 8:].sum() == 0
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("dt", [0.01, 0.3])
+def test_prediction_of_the_filter_equals_its_numpy_twin(dt, still):
+    rng = np.random.default_rng(8)
+    for yaw in (0.3, 3.14, -3.14):
+        factor = rng.normal(0.0, 0.3, (7, 7))
+        mean = rng.normal(0.0, 1.0, 7)
+        mean[2] = yaw
+        state = FilterState(2.0, mean, factor @ factor.T, rng.normal(0.0, 0.7, 2), still)
+        after = carry(state, 2.0 + dt, MOTION, GNSS)
+        mean_twin, P_twin = reference.predict(state, after.stamp_s - 2.0, MOTION, GNSS)
+        np.testing.assert_allclose(after.mean, mean_twin, rtol=0.0, atol=1e-12)
+        np.testing.assert_allclose(after.covariance, P_twin, rtol=0.0, atol=1e-12)
+
+
+def test_farthest_surfaces_equal_their_numpy_twin():
+    rng = np.random.default_rng(9)
+    columns = 301
+    # Two surfaces by column, with stray, missing and endless returns among them.
+    reach = np.where(rng.random((32, columns)) < 0.4, rng.uniform(2.0, 20.0, columns), 25.0)
+    reach += rng.normal(0.0, 0.1, reach.shape) + 30.0 * (rng.random(reach.shape) < 0.02)
+    azimuth = np.linspace(-3.0, 3.0, columns)
+    points = np.stack(
+        [reach * np.cos(azimuth), reach * np.sin(azimuth), rng.uniform(-1.0, 5.0, reach.shape)],
+        axis=-1,
+    ).astype(np.float32)
+    points[rng.random(reach.shape) < 0.2] = np.nan
+    points[rng.random(reach.shape) < 0.1] = np.inf
+    T = np.eye(4)
+    T[:3, :3], _ = np.linalg.qr(np.eye(3) + 0.05 * rng.normal(size=(3, 3)))
+    T[:3, 3] = 0.2, -0.1, 0.9
+    for step in (1, 2):
+        config = ScanConfig(column_step=step)
+        got, used = _farthest_surfaces(points, T, config)
+        want, used_twin = reference.farthest_surfaces(points, T, config)
+        np.testing.assert_array_equal(used, used_twin)
+        assert 0.5 * columns / step < len(used) < columns / step
+        np.testing.assert_allclose(got, want, rtol=0.0, atol=1e-9)

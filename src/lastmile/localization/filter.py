@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lastmile.geometry.se2 import rotate, wrap_angle
+from lastmile.localization import _filter
 from lastmile.localization.config import GnssConfig, MotionConfig
 
 X, Y, YAW, GYRO_BIAS, WHEEL_SCALE, GNSS_EAST, GNSS_NORTH = range(7)
@@ -87,63 +88,34 @@ def carry(
     dt = stamp_s - state.stamp_s
     if dt <= 0.0:
         return state
-    mean, F, Q = state.mean.copy(), np.eye(STATES), np.zeros((STATES, STATES))
-    if not state.still:
-        _move(mean, F, Q, state, dt, motion)
-    fade = np.exp(-dt / gnss.multipath_time_s)
-    mean[GNSS_EAST:] *= fade
-    F[GNSS_EAST, GNSS_EAST] = F[GNSS_NORTH, GNSS_NORTH] = fade
-    Q[GNSS_EAST, GNSS_EAST] = Q[GNSS_NORTH, GNSS_NORTH] = gnss.multipath_sigma_m**2 * (1 - fade**2)
-    Q[GYRO_BIAS, GYRO_BIAS] = motion.gyro_bias_drift_radps**2 * dt
-    P = F @ state.covariance @ F.T + Q
-    return replace(state, stamp_s=float(stamp_s), mean=mean, covariance=P)
-
-
-def _move(
-    mean: np.ndarray,
-    F: np.ndarray,
-    Q: np.ndarray,
-    state: FilterState,
-    dt: float,
-    motion: MotionConfig,
-) -> None:
-    """Fill in the motion along an arc, its Jacobian and its noise."""
-    speed, yaw_rate = state.twist_base
-    heading = mean[YAW] + 0.5 * yaw_rate * dt
-    c, s = np.cos(heading), np.sin(heading)
-    way = speed * dt
-    mean[X] += way * c
-    mean[Y] += way * s
-    mean[YAW] = wrap_angle(mean[YAW] + yaw_rate * dt)
-    F[X, YAW], F[Y, YAW] = -way * s, way * c
-    F[X, GYRO_BIAS], F[Y, GYRO_BIAS] = 0.5 * way * s * dt, -0.5 * way * c * dt
-    F[X, WHEEL_SCALE], F[Y, WHEEL_SCALE] = way * c, way * s
-    F[YAW, GYRO_BIAS] = -dt
-    # Noise of rolling grows with the way, not with time: a robot that stands does not spread.
-    driven = min(abs(speed), 1.0) * dt
-    along, across = motion.speed_noise_mps**2 * driven, motion.lateral_noise_mps**2 * driven
-    Q[X, X] = along * c * c + across * s * s + 1e-6 * dt
-    Q[Y, Y] = along * s * s + across * c * c + 1e-6 * dt
-    Q[X, Y] = Q[Y, X] = (along - across) * c * s
-    # A gap in the gyro leaves the turn within it unknown.
-    gap = max(dt - 0.05, 0.0)
-    Q[YAW, YAW] = motion.gyro_noise_radps**2 * dt + (0.5 * gap) ** 2
-    Q[WHEEL_SCALE, WHEEL_SCALE] = motion.wheel_scale_drift**2 * driven
+    mean, P = state.mean.copy(), np.empty((STATES, STATES))
+    _filter.predict(
+        mean,
+        state.covariance,
+        state.twist_base,
+        dt,
+        state.still,
+        motion.speed_noise_mps,
+        motion.lateral_noise_mps,
+        motion.gyro_noise_radps,
+        motion.wheel_scale_drift,
+        motion.gyro_bias_drift_radps,
+        gnss.multipath_time_s,
+        gnss.multipath_sigma_m,
+        P,
+    )
+    return FilterState(float(stamp_s), mean, P, state.twist_base, state.still, state.slipping)
 
 
 def take_motion(
     state: FilterState, speed_mps: float, yaw_rate_radps: float, still: bool
 ) -> FilterState:
     """Carry on with a newly measured motion, corrected for bias and scale."""
-    if still:
-        return replace(state, twist_base=np.zeros(2), still=True)
-    twist = np.array(
-        [
-            speed_mps * (1.0 + state.mean[WHEEL_SCALE]),
-            yaw_rate_radps - state.mean[GYRO_BIAS],
-        ]
-    )
-    return replace(state, twist_base=twist, still=False)
+    twist = np.zeros(2)
+    if not still:
+        twist[0] = speed_mps * (1.0 + state.mean[WHEEL_SCALE])
+        twist[1] = yaw_rate_radps - state.mean[GYRO_BIAS]
+    return FilterState(state.stamp_s, state.mean, state.covariance, twist, still, state.slipping)
 
 
 def update(

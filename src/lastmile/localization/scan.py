@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lastmile.geometry.se2 import between
+from lastmile.localization import _surfaces
 from lastmile.localization.config import ScanConfig
 from lastmile.types import PointGrid
 
@@ -77,9 +78,7 @@ def extract_surfaces(
         Possibly without points.
 
     """
-    points, columns = _farthest_surfaces(
-        cloud.points[:, :: config.column_step], T_base_lidar, config
-    )
+    points, columns = _farthest_surfaces(cloud.points, T_base_lidar, config)
     offsets_s = cloud.offset_s[:: config.column_step][columns].astype(float)
     points = _move_to_stamp(points, offsets_s, sweep)
     return _thin(float(cloud.stamp_s), points, config)
@@ -88,35 +87,28 @@ def extract_surfaces(
 def _farthest_surfaces(
     points_lidar: np.ndarray, T_base_lidar: np.ndarray, config: ScanConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the points (n, 2) in base and the column of each."""
-    x, y, height = np.einsum(
-        "ij,rcj->irc", T_base_lidar[:3, :3].astype(np.float32), points_lidar
-    ) + T_base_lidar[:3, 3].astype(np.float32).reshape(3, 1, 1)
-    reach = np.hypot(x, y)
-    with np.errstate(invalid="ignore"):
-        valid = (
-            (reach > config.min_range_m)
-            & (reach < config.max_range_m)
-            & (height > config.min_height_m)
-            & (height < config.max_height_m)
-        )
-    reach = np.where(valid, reach, -np.inf)
-    surface, upright = _upright(reach, config)
-    # Where the farthest return stands alone (a wire, a treetop), the next surface is taken.
-    second, second_upright = _upright(np.where(surface, -np.inf, reach), config)
-    surface = np.where(upright, surface, second)
-    columns = np.flatnonzero(upright | second_upright)
-    surface = surface[:, columns]
-    count = surface.sum(axis=0)
-    planar = [np.where(surface, axis[:, columns], 0.0).sum(axis=0) / count for axis in (x, y)]
-    return np.stack(planar, axis=-1).astype(float), columns
-
-
-def _upright(reach: np.ndarray, config: ScanConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Mark the returns of each column's farthest surface, and the columns where it is upright."""
-    farthest = reach.max(axis=0)
-    surface = (reach > farthest - config.upright_tolerance_m) & np.isfinite(reach)
-    return surface, surface.sum(axis=0) >= config.upright_returns
+    """Give the points (n, 2) in base and which of the used columns each is of."""
+    rows, columns = points_lidar.shape[0], -(-points_lidar.shape[1] // config.column_step)
+    limits = (
+        config.min_range_m,
+        config.max_range_m,
+        config.min_height_m,
+        config.max_height_m,
+        config.upright_tolerance_m,
+    )
+    points, used = np.empty((columns, 2)), np.empty(columns, np.intp)
+    count = _surfaces.farthest_surfaces(
+        np.ascontiguousarray(points_lidar, np.float32),
+        np.ascontiguousarray(T_base_lidar, float),
+        np.array(limits),
+        config.upright_returns,
+        config.column_step,
+        np.empty((4, rows)),
+        np.empty(rows, np.intc),
+        points,
+        used,
+    )
+    return points[:count], used[:count]
 
 
 def _move_to_stamp(points: np.ndarray, offsets_s: np.ndarray, sweep: Sweep) -> np.ndarray:
