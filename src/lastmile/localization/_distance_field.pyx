@@ -23,8 +23,8 @@ cdef double _accumulate(
     cdef Py_ssize_t i, n = points.shape[0], r, q
     cdef double c = cos(yaw), s = sin(yaw), inverse = 1.0 / resolution
     cdef double dx, dy, u, v, fx, fy, d00, d01, d10, d11, d, gx, gy, gw, w
-    cdef double ratio, cost = 0.0, scale2 = scale * scale
-    cdef double far_cost = 0.5 * scale2 * log(1.0 + limit * limit / scale2)
+    cdef double ratio, product = 1.0, logs = 0.0, scale2 = scale * scale
+    cdef double far_log = log(1.0 + limit * limit / scale2)
     cdef double hxx = 0, hxy = 0, hyy = 0, hxw = 0, hyw = 0, hww = 0, bx = 0, by = 0, bw = 0
     for i in range(n):
         dx = c * points[i, 0] - s * points[i, 1]
@@ -32,7 +32,7 @@ cdef double _accumulate(
         u = (x + dx - centre_x) * inverse
         v = (y + dy - centre_y) * inverse
         if not (u >= 0.0 and v >= 0.0 and u < columns - 1 and v < rows - 1):
-            cost += far_cost
+            logs += far_log
             continue
         q = <Py_ssize_t> u
         r = <Py_ssize_t> v
@@ -47,7 +47,11 @@ cdef double _accumulate(
         gy = ((1.0 - fx) * (d10 - d00) + fx * (d11 - d01)) * inverse
         gw = gy * dx - gx * dy
         ratio = 1.0 + d * d / scale2
-        cost += 0.5 * scale2 * log(ratio)
+        # One logarithm of many factors, each at least 1 and far from the greatest number.
+        product *= ratio
+        if product > 1e100:
+            logs += log(product)
+            product = 1.0
         w = 1.0 / ratio
         hxx += w * gx * gx
         hxy += w * gx * gy
@@ -68,7 +72,7 @@ cdef double _accumulate(
     g[0] = bx
     g[1] = by
     g[2] = bw
-    return cost
+    return 0.5 * scale2 * (logs + log(product))
 
 
 cdef bint _solve(

@@ -65,8 +65,10 @@ class LocalizationComponent:
         self._began_s: float | None = None
         self._status: PoseEstimate | None = None
         self._told_s = -np.inf
-        self._gyro_sigma = config.motion.gyro_noise_radps
-        self._speed_sigma = config.motion.speed_noise_mps
+        motion = config.motion
+        self._twist_covariance = np.diag(
+            np.square([motion.speed_noise_mps, motion.gyro_noise_radps])
+        )
         start = config.start
         sigma = [start.start_sigma_m, start.start_sigma_m, start.start_sigma_rad]
         self._start_covariance = np.diag(np.square(sigma))
@@ -137,7 +139,6 @@ class LocalizationComponent:
         known = self._began_s is not None and reckoning.stamp_s - self._began_s > BREAK_S
         if known and not silent and reckoning.stamp_s > self._published_s:
             self._published_s = reckoning.stamp_s
-            covariance = np.diag(np.square([self._speed_sigma, self._gyro_sigma]))
             out.append(
                 (
                     "odometry",
@@ -145,7 +146,7 @@ class LocalizationComponent:
                         reckoning.stamp_s,
                         reckoning.pose_odom_base.copy(),
                         reckoning.twist_base.copy(),
-                        covariance,
+                        self._twist_covariance,
                     ),
                 )
             )

@@ -8,6 +8,7 @@ scans of a place share. Innovations that are larger than they should be widen it
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ class IntegrityMonitor:
         self._frame_covariance = np.diag(np.square([frame_m, frame_m, frame_rad]))
         self._factor = float(norm.isf(config.risk / 2.0))
         self._nis: dict[str, deque[float]] = {}
+        self._mean_nis: dict[str, float] = {}
         self._map_covariance = np.zeros((3, 3))
         self.last_match_s = -np.inf
         self.misfits = 0
@@ -60,6 +62,7 @@ class IntegrityMonitor:
     def restart(self) -> None:
         """Forget what was seen of an earlier track."""
         self._nis.clear()
+        self._mean_nis.clear()
         self._map_covariance = np.zeros((3, 3))
         self.last_match_s = -np.inf
         self.misfits = 0
@@ -69,6 +72,7 @@ class IntegrityMonitor:
         window = self._nis.setdefault(source, deque(maxlen=self._config.nis_window))
         # A single spike says little; fixes or matches that stay off say much.
         window.append(min(innovation.nis_per_dof, NIS_MOST))
+        self._mean_nis[source] = float(np.mean(window))
 
     def note_match(self, match: Match, map_covariance: np.ndarray) -> None:
         """Take an accepted match, with the covariance that the map's error alone gives it."""
@@ -84,20 +88,22 @@ class IntegrityMonitor:
 
     def mean_nis(self, source: str) -> float:
         """Mean normalised innovation of a source, 1 when consistent, NaN without any."""
-        window = self._nis.get(source)
-        return float(np.mean(window)) if window else float("nan")
+        return self._mean_nis.get(source, math.nan)
 
     def protection(self, state: FilterState) -> Protection:
         """Bound the error of a belief."""
         consistency = self.mean_nis("lidar")
-        widen = np.sqrt(max(consistency, 1.0)) if np.isfinite(consistency) else 1.0
-        P = state.pose_covariance * widen**2 + self._map_covariance + self._frame_covariance
-        c, s = np.cos(state.pose[2]), np.sin(state.pose[2])
-        along, across = np.array([c, s]), np.array([-s, c])
+        widen = max(consistency, 1.0) if math.isfinite(consistency) else 1.0
+        P = state.pose_covariance * widen + self._map_covariance + self._frame_covariance
+        (xx, xy, _), (_, yy, _), (_, _, turn) = P.tolist()
+        yaw = float(state.mean[2])
+        c, s = math.cos(yaw), math.sin(yaw)
+        along = c * c * xx + 2.0 * c * s * xy + s * s * yy
+        across = s * s * xx - 2.0 * c * s * xy + c * c * yy
         return Protection(
-            float(self._factor * np.sqrt(along @ P[:2, :2] @ along)),
-            float(self._factor * np.sqrt(across @ P[:2, :2] @ across)),
-            float(min(self._factor * np.sqrt(P[2, 2]), np.pi)),
+            self._factor * math.sqrt(along),
+            self._factor * math.sqrt(across),
+            min(self._factor * math.sqrt(turn), math.pi),
         )
 
     def assess_sensors(self, imu_age_s: float, wheel_age_s: float) -> str:
@@ -107,7 +113,7 @@ class IntegrityMonitor:
             ("wheel odometry", wheel_age_s, self._config.wheel_timeout_s),
         ):
             if age_s > limit_s:
-                age = f"{age_s:.2f} s old" if np.isfinite(age_s) else "missing"
+                age = f"{age_s:.2f} s old" if math.isfinite(age_s) else "missing"
                 return f"{name} {age} (limit {limit_s:g} s)"
         return ""
 
