@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Bring an organised cloud into base, column by column; called from sweep.py only."""
 
-from libc.math cimport isinf, isnan, sqrt
+from libc.math cimport isinf, sqrt
 
 
 def to_base(
@@ -39,22 +39,16 @@ def to_base(
                 py = points[k, j, 1]
                 pz = points[k, j, 2]
                 d2 = px * px + py * py + pz * pz
-                kind = 1
-                if isnan(d2):
-                    # inf in some coordinates only is malformed, and nothing is known of it.
-                    kind = 0
-                elif isinf(d2):
-                    kind = 2 if isinf(px) and isinf(py) and isinf(pz) else 0
-                elif d2 < low2:
-                    kind = 0
-                elif d2 > high2:
-                    kind = 2
-                if kind != 1:
+                if not low2 <= d2 <= high2:
+                    kind = 1 if d2 > high2 else 0
+                    if isinf(d2) and not (isinf(px) and isinf(py) and isinf(pz)):
+                        # inf in some coordinates only is malformed, and nothing is known of it.
+                        kind = 0
                     out[i, j, 0] = nan
                     out[i, j, 1] = nan
                     out[i, j, 2] = nan
                     out[i, j, 3] = nan
-                    label[i, j] = 0 if kind == 0 else 1
+                    label[i, j] = kind
                     continue
                 bx = T[0] * px + T[1] * py + T[2] * pz + tx
                 by = T[3] * px + T[4] * py + T[5] * pz + ty

@@ -265,11 +265,9 @@ class Tracker:
         if rows.size == 0:
             return
         evidence = self._evidence(rows, columns, detections)
-        corrected = motion_models.correct(
-            self._state.take(rows), detections.position[columns], sigma[columns], evidence
-        )
-        for name in ("moving", "moving_P", "standing", "standing_P", "p_moving"):
-            getattr(self._state, name)[rows] = getattr(corrected, name)
+        seen = self._state.take(rows)
+        motion_models.correct(seen, detections.position[columns], sigma[columns], evidence)
+        self._state.put(rows, seen)
         for i, j, *sizes, range_m in zip(
             rows.tolist(),
             columns.tolist(),
