@@ -245,21 +245,29 @@ def test_count_fresh_agrees_with_plain_counting():
     assert 0 < fresh[2] < inside[2] < 500
 
 
-def test_lines_that_leave_the_window_mark_all_of_it_that_they_cross():
+def test_lines_between_returns_mark_what_plain_steps_along_them_mark():
     from lastmile.perception import _cost_map
 
-    # One column: ground at 0.5 m and far beyond the window, seen from 1 m up.
-    points = np.array([[[0.5, 0.2, 0.0, 0.54]], [[90.0, 36.0, 0.0, 96.9]]], np.float32)
-    seen = np.zeros((40, 40), np.uint8)
-    grid = np.zeros((40, 40), np.float32)
-    flat = np.zeros((2, 1), np.float32)
+    # Two ground returns a column, seen from 1 m up: within the window, out of it and beside it.
+    rng = np.random.default_rng(6)
+    near = rng.uniform(-2.4, 2.4, (120, 2))
+    xy = np.stack([near, near * rng.uniform(1.1, 20.0, (120, 1))]).astype(np.float32)
+    reach = np.hypot(xy[..., 0], xy[..., 1])
+    points = np.stack([xy[..., 0], xy[..., 1], np.zeros_like(reach), reach], axis=-1)
+    shape = points.shape[:2]
+    seen, grid = np.zeros((40, 40), np.uint8), np.zeros((40, 40), np.float32)
     _cost_map.observe(
-        points, np.full((2, 1), 4, np.uint8), flat, np.full((2, 1), -1, np.int32),
-        np.zeros(0, np.uint8), np.array([1.0, 0.0, 0.0, 0.0, -2.0, -2.0, 0.1]), 1.0, 2.0, 1.0, 4.0,
-        np.empty(1, np.int32), seen, grid, grid.copy(),
+        points, np.full(shape, 4, np.uint8), np.zeros(shape, np.float32),
+        np.full(shape, -1, np.int32), np.zeros(0, np.uint8),
+        np.array([1.0, 0.0, 0.0, 0.0, -2.0, -2.0, 0.1]), 1.0, 2.0, 1.0, 4.0,
+        np.empty(120, np.int32), seen, grid, grid.copy(),
     )  # fmt: skip
-    along = np.arange(0.5, 1.99, 0.01)
     want = np.zeros((40, 40), bool)
-    want[((0.4 * along + 2.0) / 0.1).astype(int), ((along + 2.0) / 0.1).astype(int)] = True
-    assert ((seen > 0) <= want).all()
-    assert (seen > 0).any(axis=0)[25:].all()
+    for a, b in np.moveaxis(xy.astype(float), 1, 0):
+        steps = int(1.2 * np.hypot(*(b - a)) / 0.1) + 1
+        along = np.linspace(a, b, steps + 1)[: None if np.hypot(*a) < 0.71 * 4.0 + 1.0 else 0]
+        cells = np.floor((np.concatenate([along, [a, b]]) + 2.0) / 0.1).astype(int)
+        column, row = cells[((cells >= 0) & (cells < 40)).all(axis=1)].T
+        want[row, column] = True
+    assert 300 < want.sum() < 1500
+    assert ((seen & 2) > 0).tolist() == want.tolist()

@@ -34,6 +34,10 @@ cdef inline unsigned char* cell_at(unsigned char[:, ::1] seen, const Window *w, 
     return &seen[<Py_ssize_t>v, <Py_ssize_t>u]
 
 
+cdef inline bint well_inside(const Window *w, double u, double v) noexcept nogil:
+    return 1e-6 <= u < w.columns - 1e-6 and 1e-6 <= v < w.rows - 1e-6
+
+
 cdef void mark_line(unsigned char[:, ::1] seen, const Window *w, double ax, double ay, double bx,
                     double by, double margin) noexcept nogil:
     """Mark free the cells from a to b, the last `margin` metres left out."""
@@ -49,6 +53,12 @@ cdef void mark_line(unsigned char[:, ::1] seen, const Window *w, double ax, doub
     du = (length - margin) / length / steps
     dv = (w.s * (bx - ax) + w.c * (by - ay)) * w.inverse * du
     du = (w.c * (bx - ax) - w.s * (by - ay)) * w.inverse * du
+    if well_inside(w, u, v) and well_inside(w, u + steps * du, v + steps * dv):
+        for k in range(steps + 1):
+            seen[<Py_ssize_t>v, <Py_ssize_t>u] |= FREE
+            u += du
+            v += dv
+        return
     for k in range(steps + 1):
         if 0.0 <= u < w.columns and 0.0 <= v < w.rows:
             seen[<Py_ssize_t>v, <Py_ssize_t>u] |= FREE

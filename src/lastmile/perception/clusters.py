@@ -142,6 +142,7 @@ def _describe_all(
     chosen = np.flatnonzero((box[:, 4] >= config.height_min_m) & ~(longest > LONGEST_M))
     corners, corner_start = np.empty_like(xy), np.empty(len(chosen) + 1, np.int32)
     _clusters.outlines(xy, start, chosen.astype(np.int32), corners, corner_start)
+    outlines = corners[: corner_start[-1]].astype(float)
     bounds, corner_bounds, tops_m = start.tolist(), corner_start.tolist(), box[:, 4].tolist()
     flags = np.stack(seen, axis=1).tolist()
     return tuple(
@@ -149,7 +150,7 @@ def _describe_all(
             i,
             xy[bounds[i] : bounds[i + 1]],
             mean[i],
-            corners[corner_bounds[n] : corner_bounds[n + 1]],
+            outlines[corner_bounds[n] : corner_bounds[n + 1]],
             tops_m[i],
             flags[i],
             origin,
@@ -201,23 +202,21 @@ def _describe(
     index: int,
     xy: np.ndarray,
     mean: np.ndarray,
-    corners: np.ndarray,
+    outline: np.ndarray,
     height_m: float,
     seen: list[bool],
     origin: np.ndarray,
     config: ClusterConfig,
 ) -> Thing:
     """
-    Box and class of shape of one cluster of points (N, 2) with the corners of its outline.
+    Box and class of shape of one cluster of points (N, 2) with the corners (K, 2) of its outline.
 
     `seen` is tall, cut and hidden; `origin` (2,) is the sensor.
     """
     tall, cut, hidden = seen
-    outline = corners.astype(float)
     if len(outline) < 3:
         outline = _thicken(outline)
-        corners = outline.astype(np.float32)
-    centre, (length, width), degrees = cv2.minAreaRect(corners)
+    centre, (length, width), degrees = cv2.minAreaRect(outline.astype(np.float32))
     yaw = math.radians(degrees)
     if width > length:
         length, width, yaw = width, length, yaw + 0.5 * math.pi
