@@ -5,6 +5,7 @@ import pytest
 from worlds import drive, make_world, of
 
 from lastmile.geometry.se2 import wrap_angle
+from lastmile.simulation import base
 
 PAVEMENT = [0.0, 4.75, 0.0]
 
@@ -96,3 +97,16 @@ def test_wheels_spin_on_ice_and_odometry_is_fooled():
     told = sum(v.twist_base[0] for v in of(outputs, "wheel/odometry")) * 0.02
     driven = world.base.motion.pose_map_base[0]
     assert told > 1.3 * driven
+
+
+def test_plane_on_level_ground_drives_as_the_height_field_does(monkeypatch):
+    poses = []
+    for level_m in (base.LEVEL_M, -1.0):
+        monkeypatch.setattr(base, "LEVEL_M", level_m)
+        world = make_world(start_pose=PAVEMENT)
+        drive(world, 1.5, 1.2, 0.4)
+        drive(world, 1.0, 0.6, -0.8)
+        poses.append(world.base.motion.T_map_base)
+    assert poses[0][:2, 3] == pytest.approx(poses[1][:2, 3], abs=0.03)
+    assert poses[0][2, 3] == pytest.approx(poses[1][2, 3], abs=0.001)
+    assert poses[0][:3, :3] == pytest.approx(poses[1][:3, :3], abs=0.03)

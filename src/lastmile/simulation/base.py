@@ -3,7 +3,9 @@ The robot's base as a rigid body in MuJoCo, with wheels that roll and slip on th
 
 The base obeys cmd_vel within its own acceleration, and stops by itself: 0.25 s after the last
 command, on its e-stop, and against a pressed bumper. The ground under it is a height field of 6 m,
-taken anew from the ground's mesh when the base has moved on.
+taken anew from the ground's mesh when the base has moved on. Where the field is level about the
+base, as most of a sidewalk is, a plane stands in for it: it holds a wheel by one contact in place
+of one per triangle, which takes a fifth of the time, and no grain of the field turns the base.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
+import cv2
 import mujoco
 import numpy as np
 
@@ -22,6 +25,8 @@ from lastmile.vehicle.description import RobotDescription
 PATCH_HALF_M = 3.0
 PATCH_STEP_M = 0.05
 PATCH_LOW_M, PATCH_HIGH_M = -0.5, 0.5
+LEVEL_HALF_M, LEVEL_M = 0.75, 1e-4
+"""Ground whose heights differ by less than this over the square about the base is level."""
 STOP_DECELERATION_MPS2 = 3.0
 
 
@@ -51,15 +56,18 @@ class Base:
         self._model = _compile(robot.urdf, config)
         self._data = mujoco.MjData(self._model)
         self._wheels = [self._model.joint(f"wheel_{s}_joint").qposadr[0] for s in ("left", "right")]
-        self._contact_geoms = self._model.geom_friction[:, 0] > 0.5
+        self._tyres = self._model.geom_friction[:, 0] > 0.5
+        self._grip = config.friction
         self._command = Command(-np.inf, 0.0, 0.0)
-        self._wanted = np.zeros(2)
+        self._speed, self._yaw_rate = 0.0, 0.0
         self.braked = True
         self.timed_out = True
         z = float(ground.heights(np.asarray(pose)[None, :2])[0])
         half = 0.5 * pose[2]
         self._data.qpos[:7] = [pose[0], pose[1], z, np.cos(half), 0.0, 0.0, np.sin(half)]
-        self._patch_centre = np.full(2, np.inf)
+        self._sensed = self._data.sensordata
+        self._patch_centre = np.inf, np.inf
+        self._patch_heights = self._patch_level = np.zeros((0, 0))
         self._lay_ground()
         for _ in range(200):
             mujoco.mj_step(self._model, self._data)
@@ -71,7 +79,9 @@ class Base:
 
     def set_grip(self, friction: float) -> None:
         """Change the grip of the tyres."""
-        self._model.geom_friction[self._contact_geoms, 0] = friction
+        if friction != self._grip:
+            self._model.geom_friction[self._tyres, 0] = friction
+            self._grip = friction
 
     def step(
         self, stamp_s: float, dt_s: float, stop: bool, blocked_ahead: bool, blocked_behind: bool
@@ -82,27 +92,26 @@ class Base:
         `stop` is the e-stop; the other two say that a bumper is pressed at that end.
         """
         self.timed_out = stamp_s - self._command.stamp_s > self.config.command_timeout_s
-        wanted = np.array([self._command.speed_mps, self._command.yaw_rate])
-        if blocked_ahead:
-            wanted = np.array([min(wanted[0], 0.0), 0.0])
-        if blocked_behind:
-            wanted = np.array([max(wanted[0], 0.0), 0.0])
         self.braked = bool(stop or self.timed_out)
+        speed, yaw_rate = self._command.speed_mps, self._command.yaw_rate
+        if blocked_ahead:
+            speed, yaw_rate = min(speed, 0.0), 0.0
+        if blocked_behind:
+            speed, yaw_rate = max(speed, 0.0), 0.0
         if self.braked:
-            wanted = np.zeros(2)
-        self._slew(wanted, dt_s)
-        v, w = self._wanted
-        half_track = 0.5 * self.robot.track_m
-        speeds = np.array([v - w * half_track, v + w * half_track]) / self.robot.wheel_radius_m
-        self._data.ctrl[:] = speeds
+            speed, yaw_rate = 0.0, 0.0
+        self._slew(speed, yaw_rate, dt_s)
+        aside = self._yaw_rate * 0.5 * self.robot.track_m
+        radius = self.robot.wheel_radius_m
+        self._data.ctrl[:] = (self._speed - aside) / radius, (self._speed + aside) / radius
         self._lay_ground()
         count = max(1, round(dt_s / self._model.opt.timestep))
-        force, turn = np.zeros(3), np.zeros(3)
+        felt = np.zeros(6)
         for _ in range(count):
             mujoco.mj_step(self._model, self._data)
-            force += self._data.sensordata[0:3]
-            turn += self._data.sensordata[3:6]
-        self.motion = self._read(force / count, turn / count)
+            felt += self._sensed
+        felt /= count
+        self.motion = self._read(felt[:3], felt[3:])
         return self.motion
 
     def push_out(self, direction: np.ndarray, depth_m: float) -> None:
@@ -112,40 +121,56 @@ class Base:
         self._data.qvel[:2] = velocity - inward * direction
         self._data.qpos[:2] += min(depth_m, 0.01) * direction
 
-    def _slew(self, wanted: np.ndarray, dt_s: float) -> None:
-        change = wanted - self._wanted
-        if self.braked:
-            most = np.array([STOP_DECELERATION_MPS2, self.config.yaw_acceleration]) * dt_s
-        else:
-            most = np.array([self.config.acceleration_mps2, self.config.yaw_acceleration]) * dt_s
-        self._wanted = self._wanted + np.clip(change, -most, most)
+    def _slew(self, speed: float, yaw_rate: float, dt_s: float) -> None:
+        """Bring what the motors are asked for nearer to what is wanted."""
+        most = STOP_DECELERATION_MPS2 if self.braked else self.config.acceleration_mps2
+        most, most_turn = most * dt_s, self.config.yaw_acceleration * dt_s
+        self._speed += min(max(speed - self._speed, -most), most)
+        self._yaw_rate += min(max(yaw_rate - self._yaw_rate, -most_turn), most_turn)
 
     def _lay_ground(self) -> None:
-        """Sample the ground about the base anew once it came 1.5 m off the patch's middle."""
-        place = self._data.qpos[:2]
-        if np.abs(place - self._patch_centre).max() < 1.5:
-            return
-        centre = np.round(place / PATCH_STEP_M) * PATCH_STEP_M
+        """Put the ground under the base: a plane where it is level, the height field elsewhere."""
+        x, y = self._data.qpos[:2].tolist()
+        x0, y0 = self._patch_centre
+        if max(abs(x - x0), abs(y - y0)) >= 1.5:
+            x0, y0 = self._take_patch(x, y)
+        row = round((y - y0 + PATCH_HALF_M) / PATCH_STEP_M)
+        column = round((x - x0 + PATCH_HALF_M) / PATCH_STEP_M)
+        node = row, column
+        level = bool(self._patch_level[node])
+        if level:
+            self._data.mocap_pos[1, 2] = self._patch_heights[node]
+        self._model.geom_contype[:2] = self._model.geom_conaffinity[:2] = (not level, level)
+
+    def _take_patch(self, x: float, y: float) -> tuple[float, float]:
+        """Sample the ground about a place, find where it is level, and return its middle."""
+        x0, y0 = (float(np.round(v / PATCH_STEP_M) * PATCH_STEP_M) for v in (x, y))
         steps = np.arange(-PATCH_HALF_M, PATCH_HALF_M + 0.5 * PATCH_STEP_M, PATCH_STEP_M)
-        x, y = np.meshgrid(centre[0] + steps, centre[1] + steps)
-        heights = self._ground.heights(np.column_stack([x.ravel(), y.ravel()]))
+        across, along = np.meshgrid(x0 + steps, y0 + steps)
+        heights = self._ground.heights(np.column_stack([across.ravel(), along.ravel()]))
         span = PATCH_HIGH_M - PATCH_LOW_M
         self._model.hfield_data[:] = np.clip((heights - PATCH_LOW_M) / span, 0.0, 1.0)
-        self._data.mocap_pos[0] = [*centre, PATCH_LOW_M]
-        self._patch_centre = centre
+        self._data.mocap_pos[0] = [x0, y0, PATCH_LOW_M]
+        self._patch_centre = x0, y0
+        self._patch_heights = heights.reshape(across.shape)
+        about = np.ones(2 * (1 + 2 * round(LEVEL_HALF_M / PATCH_STEP_M),), np.uint8)
+        rise = cv2.morphologyEx(self._patch_heights, cv2.MORPH_GRADIENT, about)
+        self._patch_level = rise < LEVEL_M
+        return x0, y0
 
     def _read(self, force: np.ndarray, turn: np.ndarray) -> Motion:
         rotation = np.empty(9)
         mujoco.mju_quat2Mat(rotation, self._data.qpos[3:7])
-        T = np.eye(4)
+        T = np.zeros((4, 4))
         T[:3, :3] = rotation.reshape(3, 3)
         T[:3, 3] = self._data.qpos[:3]
-        velocity = T[:3, :3].T @ self._data.qvel[:3]
+        T[3, 3] = 1.0
+        speed = T[:3, 0] @ self._data.qvel[:3]
         yaw = np.arctan2(T[1, 0], T[0, 0])
         return Motion(
             pose_map_base=np.array([T[0, 3], T[1, 3], yaw]),
             T_map_base=T,
-            twist_base=np.array([velocity[0], self._data.qvel[5]]),
+            twist_base=np.array([speed, self._data.qvel[5]]),
             angular_velocity_imu=turn,
             specific_force_imu=force,
             wheel_angles=self._data.qpos[self._wheels].copy(),
@@ -170,10 +195,11 @@ def _compile(urdf: str, config: BaseConfig) -> mujoco.MjModel:
         size=[PATCH_HALF_M, PATCH_HALF_M, span, 0.1],
         userdata=np.zeros(count * count),
     )
-    ground = world.worldbody.add_body(name="ground", mocap=True)
-    ground.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_HFIELD, hfieldname="ground", friction=[0.01, 0.005, 0.0001]
-    )
+    slippery = [0.01, 0.005, 0.0001]
+    uneven = world.worldbody.add_body(name="uneven ground", mocap=True)
+    uneven.add_geom(type=mujoco.mjtGeom.mjGEOM_HFIELD, hfieldname="ground", friction=slippery)
+    level = world.worldbody.add_body(name="level ground", mocap=True)
+    level.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0.0, 0.0, 1.0], friction=slippery)
     robot = mujoco.MjSpec.from_string(urdf)
     holder = world.worldbody.add_body(name="robot")
     holder.add_freejoint()
@@ -182,7 +208,7 @@ def _compile(urdf: str, config: BaseConfig) -> mujoco.MjModel:
     _add_springs(world, urdf)
     for body in world.bodies:
         tyre = body.name.startswith("wheel_")
-        for geom in body.geoms if body.name != "ground" else ():
+        for geom in body.geoms if not body.name.endswith("ground") else ():
             # Casters roll freely: next to no friction in place of a swivel.
             geom.friction = [config.friction if tyre else 0.01, 0.005, 0.0001]
     for side in ("left", "right"):
