@@ -45,7 +45,7 @@ def mesh_of(bodies) -> RayScene:
     placed = []
     for kind, position, yaw in zip(bodies.shape, bodies.positions, bodies.yaws, strict=True):
         c, s = np.cos(yaw), np.sin(yaw)
-        turned = SHAPES[kind].rays.triangles @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+        turned = SHAPES[kind].triangles @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
         placed.append(turned + np.append(position, 0.0))
     return RayScene(np.concatenate(placed))
 
@@ -64,33 +64,44 @@ def test_everybody_has_two_legs_and_a_trunk_and_vehicles_are_told_by_length():
     assert [kinds.count(k) for k in (LEG, TRUNK, CAR, CYCLIST)] == [10, 5, 3, 3]
 
 
+class Recorder:
+    """A scene that keeps what was cast against it."""
+
+    def __init__(self, scene: RayScene) -> None:
+        self.scene = scene
+
+    def cast(self, *rays):
+        self.rays, self.found = rays, self.scene.cast(*rays)
+        return self.found
+
+
 @pytest.mark.parametrize("sensor", ["lidar", "depth"])
-def test_bodies_answer_rays_as_one_mesh_of_all_does(sensor, monkeypatch):
-    """No ray that meets a body is left out, on a turning and tilted robot in a crowd."""
+def test_bodies_answer_rays_as_one_mesh_of_all_does(sensor):
+    """Rays of a turning and tilted robot in a crowd."""
     bodies = crowd(60)
     first, last = pose(0.5, -0.3, 0.4, 0.06), pose(0.58, -0.27, 0.55, 0.05)
-    rays = {}
-    keep = type(bodies).cast
-
-    def cast(self, origins, directions, limits, pairs):
-        rays["found"] = keep(self, origins, directions, limits, pairs)
-        rays["wanted"] = mesh_of(self).cast(origins, directions, limits)
-        rays["limits"] = limits
-        return rays["found"]
-
-    monkeypatch.setattr(type(bodies), "cast", cast)
     rng = np.random.default_rng(0)
     if sensor == "lidar":
+        placed = Recorder(bodies.rays)
         lidar = Lidar(ROBOT.mount("lidar_link"), QUIET, WeatherScenario(), rng)
-        lidar.scan(0.0, first, last, GROUND, bodies)
+        lidar.scan(0.0, first, last, GROUND, placed)
     else:
         frame = "depth_front_optical_frame"
         bodies.positions[:5] = [[1.6 + 0.3 * i, 0.2 * i - 0.4] for i in range(5)]
-        DepthSensor(frame, ROBOT.mount(frame), DepthConfig(), rng).scan(0.0, last, GROUND, bodies)
-    assert (rays["wanted"] < rays["limits"]).sum() > 50
+        placed = Recorder(bodies.rays)
+        DepthSensor(frame, ROBOT.mount(frame), DepthConfig(), rng).scan(0.0, last, GROUND, placed)
+    limits, wanted = placed.rays[2], mesh_of(bodies).cast(*placed.rays)
+    assert (wanted < limits).sum() > 50
     # A ray along an edge may fall to either side of it: 1 in 1000 of those that hit.
-    apart = np.abs(rays["found"] - rays["wanted"]) > 1e-3
-    assert apart.sum() <= 1e-3 * (rays["wanted"] < rays["limits"]).sum()
+    apart = np.abs(placed.found - wanted) > 1e-3
+    assert apart.sum() <= 1e-3 * (wanted < limits).sum()
+
+
+def test_nobody_stands_in_the_way_of_no_ray():
+    nobody = RayScene.of_shapes([], np.zeros((0, 2)), np.zeros(0))
+    down = np.array([[0.0, 0.0, -1.0]], dtype=np.float32)
+    limit = np.full(1, 9.0, dtype=np.float32)
+    assert nobody.cast(-down, down, limit) == pytest.approx(limit)
 
 
 def test_rays_are_cast_anew_only_once_the_sensor_moved():

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Hand rays to Embree in packets of sixteen; called from rays.py only."""
+"""Hand rays to Embree in packets of sixteen, and place shapes; called from rays.py only."""
 
 from libc.stdint cimport uintptr_t
 
@@ -64,8 +64,23 @@ cdef extern from *:
                 reach[first + k] = packet.far[k];
         }
     }
+
+    /* Functions of Embree, and an instance's kind and matrix layout (rtcore_common.h). */
+    typedef void *(*NewGeometry)(void *, int);
+    typedef void (*SetInstancedScene)(void *, void *);
+    typedef void (*SetTransform)(void *, unsigned int, int, const void *);
+    typedef void (*OfGeometry)(void *);
+    typedef unsigned int (*Attach)(void *, void *);
+    enum { INSTANCE = 121, THREE_ROWS_OF_FOUR = 0x9134 };
     """
     ctypedef void (*Intersect16)(const int *, void *, void *, void *) noexcept nogil
+    ctypedef void *(*NewGeometry)(void *, int) noexcept nogil
+    ctypedef void (*SetInstancedScene)(void *, void *) noexcept nogil
+    ctypedef void (*SetTransform)(void *, unsigned int, int, const void *) noexcept nogil
+    ctypedef void (*OfGeometry)(void *) noexcept nogil
+    ctypedef unsigned int (*Attach)(void *, void *) noexcept nogil
+    int INSTANCE
+    int THREE_ROWS_OF_FOUR
     void cast_packets(
         Intersect16 intersect,
         void *scene,
@@ -95,3 +110,30 @@ def cast(
             &reach[0],
             reach.shape[0],
         )
+
+
+def place(
+    tuple functions,
+    uintptr_t device,
+    uintptr_t scene,
+    const uintptr_t[::1] shapes,
+    const float[:, :, ::1] transforms,
+):
+    """
+    Attach an instance of each of the scenes `shapes` to `scene`, at `transforms` (N, 3, 4).
+
+    `functions` are the addresses of rtcNewGeometry, rtcSetGeometryInstancedScene,
+    rtcSetGeometryTransform, rtcCommitGeometry, rtcAttachGeometry and rtcReleaseGeometry.
+    """
+    cdef uintptr_t new, set_scene, set_transform, commit, attach, release
+    cdef Py_ssize_t i
+    cdef void *geometry
+    new, set_scene, set_transform, commit, attach, release = functions
+    with nogil:
+        for i in range(shapes.shape[0]):
+            geometry = (<NewGeometry>new)(<void *>device, INSTANCE)
+            (<SetInstancedScene>set_scene)(geometry, <void *>shapes[i])
+            (<SetTransform>set_transform)(geometry, 0, THREE_ROWS_OF_FOUR, &transforms[i, 0, 0])
+            (<OfGeometry>commit)(geometry)
+            (<Attach>attach)(<void *>scene, geometry)
+            (<OfGeometry>release)(geometry)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from lastmile.simulation.bodies import Bodies
 from lastmile.simulation.config import DepthConfig, LidarConfig
 from lastmile.simulation.rays import RayScene, StillRays
 from lastmile.simulation.scenario import WeatherScenario
@@ -38,13 +37,8 @@ class Lidar:
         self._T_base_lidar = T_base_lidar
         self._dropout = 1.0 - (1.0 - config.dropout_ratio) * (1.0 - weather.lidar_dropout_ratio)
         self._ghost = weather.ghost_ratio
-        self._elevation = lidar_elevations().astype(np.float32)
         elevation = lidar_elevations()[:, None]
         azimuth = -np.pi + 2.0 * np.pi * np.arange(config.columns) / config.columns
-        zero = np.zeros_like(azimuth)
-        ahead = np.column_stack([np.cos(azimuth), np.sin(azimuth), zero])
-        aside = np.column_stack([-np.sin(azimuth), np.cos(azimuth), zero])
-        self._ahead, self._aside = ahead.astype(np.float32), aside.astype(np.float32)
         shape = (len(elevation), config.columns)
         self._directions = np.stack(
             [
@@ -62,7 +56,7 @@ class Lidar:
         T_first: np.ndarray,
         T_last: np.ndarray,
         standing: RayScene,
-        moving: Bodies,
+        moving: RayScene,
     ) -> PointGrid:
         """
         Take a turn.
@@ -75,7 +69,7 @@ class Lidar:
             `T_map_base` at the first column and a turn later.
         standing : RayScene
             What stands.
-        moving : Bodies
+        moving : RayScene
             What moves, where it is in the middle of the turn.
 
         Returns
@@ -95,8 +89,7 @@ class Lidar:
         reach = self._still.cast(
             standing, np.stack([T_first, T_last]), origins, directions, reach
         )
-        pairs = self._may_meet(rotation, origin, reach.reshape(shape), moving)
-        ranges = moving.cast(origins, directions, reach, pairs).reshape(shape)
+        ranges = moving.cast(origins, directions, reach).reshape(shape)
         return self._grid(stamp_s, ranges)
 
     def _poses(self, T_first: np.ndarray, T_last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,30 +107,6 @@ class Lidar:
         skew = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
         small = np.eye(3) + skew + 0.5 * skew @ skew
         return (a[:3, :3] @ small).astype(np.float32), origin
-
-    def _may_meet(
-        self, rotation: np.ndarray, origin: np.ndarray, reach: np.ndarray, moving: Bodies
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs of ray and body where a ray of `reach` (rings, columns) meets a body's ball."""
-        middles, radii = moving.middles, moving.radii
-        forward, sideways = (
-            np.einsum("cij,cj->ci", rotation, axis) for axis in (self._ahead, self._aside)
-        )
-        # Distance of each ball ahead of, and aside from, the upright plane of each column.
-        ahead, aside = (
-            axis @ middles.T - (axis * origin).sum(axis=1)[:, None] for axis in (forward, sideways)
-        )
-        column, body = _where((np.abs(aside) <= radii) & (ahead >= -radii))
-        above = (rotation[column, :, 2] * (middles[body] - origin[column])).sum(axis=1)
-        ahead, aside, radius = ahead[column, body], aside[column, body], radii[body]
-        c, s = np.cos(self._elevation), np.sin(self._elevation)
-        along = ahead[:, None] * c + above[:, None] * s
-        across = ahead[:, None] * s - above[:, None] * c
-        within = reach.T[column]
-        meets = across**2 <= (radius**2 - aside**2)[:, None]
-        meets &= (along >= -radius[:, None]) & (along - radius[:, None] <= within)
-        pair, ring = _where(meets)
-        return ring * len(origin) + column[pair], body[pair]
 
     def _grid(self, stamp_s: float, ranges: np.ndarray) -> PointGrid:
         config = self.config
@@ -189,7 +158,7 @@ class DepthSensor:
         self._stretch = np.linalg.norm(rays, axis=-1).astype(np.float32)
         self._offset_s = np.zeros(config.columns, dtype=np.float32)
 
-    def scan(self, stamp_s: float, T_map_base: np.ndarray, standing: RayScene, moving: Bodies):
+    def scan(self, stamp_s: float, T_map_base: np.ndarray, standing: RayScene, moving: RayScene):
         """Take an image at `stamp_s`; all pixels at once (global shutter)."""
         config = self.config
         T = (T_map_base @ self._T_base_optical).astype(np.float32)
@@ -199,8 +168,7 @@ class DepthSensor:
         limit = config.range_max_m * 1.5
         reach = np.full(len(directions), limit, dtype=np.float32)
         reach = self._still.cast(standing, T, origins, directions, reach)
-        pairs = _may_meet(T[:3, 3], directions, limit, moving)
-        reach = moving.cast(origins, directions, reach, pairs)
+        reach = moving.cast(origins, directions, reach)
         depth = reach.reshape(self._stretch.shape) / self._stretch
         noise = self._rng.standard_normal(depth.shape, dtype=np.float32)
         lost = self._rng.random(depth.shape, dtype=np.float32) < config.dropout_ratio
@@ -210,20 +178,3 @@ class DepthSensor:
         points[depth > config.range_max_m] = np.inf
         intensity = np.full(depth.shape, 100.0, dtype=np.float32)
         return PointGrid(stamp_s, self.frame_id, points, intensity, self._offset_s)
-
-
-def _may_meet(
-    origin: np.ndarray, directions: np.ndarray, limit: float, moving: Bodies
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of ray and body where a ray from one origin (3,) meets the body's ball."""
-    away, radii = moving.middles - origin, moving.radii
-    near = np.flatnonzero(np.linalg.norm(away, axis=1) <= limit + radii)
-    along = directions @ away[near].T
-    gap = (away[near] ** 2).sum(axis=1) - along**2
-    ray, body = _where((gap <= radii[near] ** 2) & (along >= -radii[near]))
-    return ray, near[body]
-
-
-def _where(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of what is true; `np.nonzero` takes ten times as long on two axes."""
-    return np.divmod(np.flatnonzero(table), table.shape[1])

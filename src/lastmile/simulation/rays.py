@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import weakref
+from collections.abc import Sequence
 from importlib import metadata
 
 import numpy as np
@@ -34,8 +35,28 @@ class RayScene:
         self.triangles = np.ascontiguousarray(triangles, dtype=np.float32).reshape(-1, 3, 3)
         self._scene = 0
         if len(self.triangles):
-            self._scene = _build_scene(self.triangles)
-            weakref.finalize(self, _embree().rtcReleaseScene, self._scene)
+            self._take(_build_scene(self.triangles))
+
+    @classmethod
+    def of_shapes(
+        cls, shapes: Sequence[RayScene], positions: np.ndarray, yaws: np.ndarray
+    ) -> RayScene:
+        """Place meshes at `positions` (N, 2), turned by `yaws` (N,), without building them anew."""
+        placed = cls(np.zeros((0, 3, 3)))
+        if len(shapes):
+            c, s = np.cos(yaws), np.sin(yaws)
+            transforms = np.zeros((len(shapes), 3, 4), dtype=np.float32)
+            transforms[:, 0, 0] = transforms[:, 1, 1] = c
+            transforms[:, 0, 1], transforms[:, 1, 0] = -s, s
+            transforms[:, 2, 2] = 1.0
+            transforms[:, :2, 3] = positions
+            handles = np.array([shape._scene for shape in shapes], dtype=np.uintp)
+            placed._take(_place_scenes(handles, transforms))
+        return placed
+
+    def _take(self, scene: int) -> None:
+        self._scene = scene
+        weakref.finalize(self, _embree().rtcReleaseScene, scene)
 
     def cast(self, origins: np.ndarray, directions: np.ndarray, limits: np.ndarray) -> np.ndarray:
         """
@@ -114,8 +135,19 @@ def _build_scene(triangles: np.ndarray) -> int:
     scene = embree.rtcNewScene(device)
     embree.rtcAttachGeometry(scene, geometry)
     embree.rtcReleaseGeometry(geometry)
-    embree.rtcCommitScene(scene)
-    error = embree.rtcGetDeviceError(device)
+    return _committed(scene)
+
+
+def _place_scenes(scenes: np.ndarray, transforms: np.ndarray) -> int:
+    """Make a scene of others, each at its transform (3, 4), and return its handle."""
+    scene = _embree().rtcNewScene(_device())
+    _packets.place(_instancing(), _device(), scene, scenes, transforms)
+    return _committed(scene)
+
+
+def _committed(scene: int) -> int:
+    _embree().rtcCommitScene(scene)
+    error = _embree().rtcGetDeviceError(_device())
     if error:
         raise RuntimeError(f"Embree could not build a scene: error {error}")
     return scene
@@ -158,4 +190,22 @@ def _device() -> int:
 
 @functools.cache
 def _intersect16() -> int:
-    return ctypes.cast(_embree().rtcIntersect16, ctypes.c_void_p).value
+    return _address("rtcIntersect16")
+
+
+@functools.cache
+def _instancing() -> tuple[int, ...]:
+    """Addresses of the functions that place a scene in another, in the order of the kernel."""
+    names = (
+        "rtcNewGeometry",
+        "rtcSetGeometryInstancedScene",
+        "rtcSetGeometryTransform",
+        "rtcCommitGeometry",
+        "rtcAttachGeometry",
+        "rtcReleaseGeometry",
+    )
+    return tuple(_address(name) for name in names)
+
+
+def _address(name: str) -> int:
+    return ctypes.cast(getattr(_embree(), name), ctypes.c_void_p).value

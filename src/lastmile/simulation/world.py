@@ -231,7 +231,7 @@ class World:
         stamp, T = self.stamp_s, self.base.motion.T_map_base
         out: list[Output] = []
         # Over the turn moving things stand where they were at its middle.
-        standing, moving = self.streets.all_rays, self._bodies(-0.05)
+        standing, moving = self.streets.all_rays, self._bodies(-0.05).rays
         turn = self._lidar.scan(stamp - 0.1, self._T_turn_start, T, standing, moving)
         self._T_turn_start = T
         if "lidar_stuck" in faults and self._last_turn is not None:
