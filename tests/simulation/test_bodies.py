@@ -107,11 +107,11 @@ def test_nobody_stands_in_the_way_of_no_ray():
 def test_rays_are_cast_anew_only_once_the_sensor_moved():
     still = StillRays()
     down = np.array([[0.0, 0.0, -1.0]], dtype=np.float32)
-    limit = np.full(1, 9.0, dtype=np.float32)
     reaches = []
     for height in (2.0, 2.00005, 2.5):
         T = np.eye(4)
         T[2, 3] = height
         origin = T[None, :3, 3].astype(np.float32)
-        reaches.append(float(still.cast(GROUND, T, origin, down, limit)[0]))
+        rays = still.cast(GROUND, T, lambda origin=origin: (origin, down), 9.0)
+        reaches.append(float(rays[2][0]))
     assert reaches == pytest.approx([2.0, 2.0, 2.5], abs=1e-6)

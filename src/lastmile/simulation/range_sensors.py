@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lastmile.simulation import _ranges
 from lastmile.simulation.config import DepthConfig, LidarConfig
 from lastmile.simulation.rays import RayScene, StillRays
 from lastmile.simulation.scenario import WeatherScenario
@@ -78,58 +79,62 @@ class Lidar:
             In `lidar_link`, each point as seen at the time of its column.
 
         """
-        rotation, origin = self._poses(T_first, T_last)
-        # (columns, rings, 3) @ (columns, 3, 3): one small product per column.
-        by_column = np.matmul(self._directions.transpose(1, 0, 2), rotation.transpose(0, 2, 1))
-        # Ring by ring, because rays are cast quickest beside others that go alike.
-        directions = np.ascontiguousarray(by_column.transpose(1, 0, 2)).reshape(-1, 3)
-        shape = self._directions.shape[:2]
-        origins = np.tile(origin, (shape[0], 1))
-        reach = np.full(len(directions), self.config.range_max_m, dtype=np.float32)
-        reach = self._still.cast(
-            standing, np.stack([T_first, T_last]), origins, directions, reach
+        rays = self._still.cast(
+            standing,
+            np.stack([T_first, T_last]),
+            lambda: self._aim(T_first, T_last),
+            self.config.range_max_m,
         )
-        ranges = moving.cast(origins, directions, reach).reshape(shape)
-        return self._grid(stamp_s, ranges)
+        ranges = moving.cast(*rays).reshape(self._directions.shape[:2])
+        return self._measure(stamp_s, ranges)
+
+    def _aim(self, T_first: np.ndarray, T_last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Origins and directions (N, 3), ring by ring: rays are quick beside others that go alike."""
+        rotations, origins = self._poses(T_first, T_last)
+        directions = np.empty_like(self._directions)
+        _ranges.aim(self._directions, rotations, directions)
+        return np.tile(origins, (len(directions), 1)), directions.reshape(-1, 3)
 
     def _poses(self, T_first: np.ndarray, T_last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rotation (columns, 3, 3) and origin (columns, 3) of the lidar, linear over the turn."""
         a, b = T_first @ self._T_base_lidar, T_last @ self._T_base_lidar
         share = (self.offset_s / TURN_S)[:, None]
-        origin = (a[:3, 3] + share * (b[:3, 3] - a[:3, 3])).astype(np.float32)
-        turn = a[:3, :3].T @ b[:3, :3]
-        vector = 0.5 * np.array(
-            [turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]
-        )
+        origins = (a[:3, 3] + share * (b[:3, 3] - a[:3, 3])).astype(np.float32)
+        start = a[:3, :3]
+        turn = start.T @ b[:3, :3]
         # Turns of at most 0.2 rad: the second-order series is exact to 1e-3 of that.
-        x, y, z = (share * vector).T
-        zero = np.zeros_like(x)
-        skew = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
-        small = np.eye(3) + skew + 0.5 * skew @ skew
-        return (a[:3, :3] @ small).astype(np.float32), origin
+        skew = 0.5 * (turn - turn.T)
+        terms = np.stack([start, start @ skew, 0.5 * start @ skew @ skew])
+        powers = np.column_stack([np.ones_like(share), share, share * share])
+        rotations = (powers @ terms.reshape(3, 9)).astype(np.float32)
+        return rotations.reshape(-1, 3, 3), origins
 
-    def _grid(self, stamp_s: float, ranges: np.ndarray) -> PointGrid:
-        config = self.config
-        noise = self._rng.standard_normal(ranges.shape, dtype=np.float32)
-        chance = self._rng.random(ranges.shape, dtype=np.float32)
-        missed = ranges >= config.range_max_m
-        # A lost return is more likely far away: the echo falls with the square of the range.
-        lost = chance < self._dropout + 0.05 * (ranges / config.range_max_m) ** 2
-        measured = ranges + noise * (config.range_sigma_m + config.range_sigma_ratio * ranges)
+    def _measure(self, stamp_s: float, ranges: np.ndarray) -> PointGrid:
+        """Make a cloud of the true ranges (rings, columns), with noise, losses and ghosts."""
+        config, rng = self.config, self._rng
+        noise = rng.standard_normal(ranges.shape, dtype=np.float32)
+        chance = rng.random(ranges.shape, dtype=np.float32)
+        ghosts = None
         if self._ghost > 0.0:
-            ghost = self._rng.random(ranges.shape, dtype=np.float32) < self._ghost
-            near = self._rng.uniform(0.6, 8.0, ranges.shape).astype(np.float32)
-            measured = np.where(ghost & (near < ranges), near, measured)
-            missed &= ~ghost
-        intensity = np.clip(200.0 / (1.0 + 0.05 * measured) + 10.0 * noise, 0.0, 255.0)
-        measured[missed] = np.inf
-        bad = lost | (measured < config.range_min_m)
-        measured[bad] = np.nan
-        with np.errstate(invalid="ignore"):
-            points = self._directions * measured[..., None]
-        points[missed & ~bad] = np.inf
-        intensity[missed | bad] = 0.0
-        return PointGrid(stamp_s, "lidar_link", points, intensity.astype(np.float32), self.offset_s)
+            seen = rng.random(ranges.shape, dtype=np.float32) < self._ghost
+            near = rng.uniform(0.6, 8.0, ranges.shape).astype(np.float32)
+            ghosts = np.where(seen, near, np.float32(np.inf))
+        points, intensity = np.empty_like(self._directions), np.empty_like(ranges)
+        _ranges.measure(
+            ranges,
+            noise,
+            chance,
+            ghosts,
+            self._directions,
+            config.range_min_m,
+            config.range_max_m,
+            config.range_sigma_m,
+            config.range_sigma_ratio,
+            self._dropout,
+            points,
+            intensity,
+        )
+        return PointGrid(stamp_s, "lidar_link", points, intensity, self.offset_s)
 
 
 class DepthSensor:
@@ -156,19 +161,16 @@ class DepthSensor:
         rays = np.stack([x, y, np.ones_like(x)], axis=-1)
         self._rays = rays.astype(np.float32)
         self._stretch = np.linalg.norm(rays, axis=-1).astype(np.float32)
+        self._directions = (self._rays / self._stretch[..., None]).reshape(-1, 3)
+        self._intensity = np.full(self._stretch.shape, 100.0, dtype=np.float32)
         self._offset_s = np.zeros(config.columns, dtype=np.float32)
 
     def scan(self, stamp_s: float, T_map_base: np.ndarray, standing: RayScene, moving: RayScene):
         """Take an image at `stamp_s`; all pixels at once (global shutter)."""
         config = self.config
-        T = (T_map_base @ self._T_base_optical).astype(np.float32)
-        directions = ((self._rays / self._stretch[..., None]) @ T[:3, :3].T).reshape(-1, 3)
-        directions = np.ascontiguousarray(directions)
-        origins = np.broadcast_to(T[:3, 3], directions.shape).copy()
-        limit = config.range_max_m * 1.5
-        reach = np.full(len(directions), limit, dtype=np.float32)
-        reach = self._still.cast(standing, T, origins, directions, reach)
-        reach = moving.cast(origins, directions, reach)
+        T = T_map_base @ self._T_base_optical
+        rays = self._still.cast(standing, T, lambda: self._aim(T), 1.5 * config.range_max_m)
+        reach = moving.cast(*rays)
         depth = reach.reshape(self._stretch.shape) / self._stretch
         noise = self._rng.standard_normal(depth.shape, dtype=np.float32)
         lost = self._rng.random(depth.shape, dtype=np.float32) < config.dropout_ratio
@@ -176,5 +178,10 @@ class DepthSensor:
         points = self._rays * measured[..., None]
         points[lost | (depth < config.range_min_m)] = np.nan
         points[depth > config.range_max_m] = np.inf
-        intensity = np.full(depth.shape, 100.0, dtype=np.float32)
-        return PointGrid(stamp_s, self.frame_id, points, intensity, self._offset_s)
+        return PointGrid(stamp_s, self.frame_id, points, self._intensity, self._offset_s)
+
+    def _aim(self, T_map_optical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Origins and directions (N, 3), row by row."""
+        T = T_map_optical.astype(np.float32)
+        directions = np.ascontiguousarray(self._directions @ T[:3, :3].T)
+        return np.tile(T[:3, 3], (len(directions), 1)), directions

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 
 import numpy as np
@@ -103,20 +103,41 @@ class StillRays:
     def __init__(self) -> None:
         """Nothing is cast yet."""
         self._poses = np.full((4, 4), np.inf)
-        self._reach = np.zeros(0, dtype=np.float32)
+        self._rays: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def cast(
         self,
         scene: RayScene,
         poses: np.ndarray,
-        origins: np.ndarray,
-        directions: np.ndarray,
-        limits: np.ndarray,
-    ) -> np.ndarray:
-        """Find how far the rays go from a sensor at `poses` (..., 4, 4) in a scene that stays."""
-        if np.abs(poses - self._poses).max() > STILL:
-            self._poses, self._reach = poses, scene.cast(origins, directions, limits)
-        return self._reach
+        aim: Callable[[], tuple[np.ndarray, np.ndarray]],
+        limit_m: float,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """
+        Find how far a sensor's rays go in a scene that stays.
+
+        Parameters
+        ----------
+        scene : RayScene
+            What stands.
+        poses : ndarray, shape (..., 4, 4)
+            Where the sensor is.
+        aim : function
+            Gives origins and directions (N, 3) of the rays from there.
+        limit_m : float
+            How far each may go.
+
+        Returns
+        -------
+        tuple of ndarray
+            Origins, directions and distances of the rays.
+
+        """
+        if self._rays is None or np.abs(poses - self._poses).max() > STILL:
+            origins, directions = aim()
+            limits = np.full(len(origins), limit_m, dtype=np.float32)
+            self._rays = origins, directions, scene.cast(origins, directions, limits)
+            self._poses = poses
+        return self._rays
 
 
 def _build_scene(triangles: np.ndarray) -> int:
