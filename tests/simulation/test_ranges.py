@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lastmile.simulation import _ranges
+from lastmile.simulation.range_sensors import NoiseBank
 
 SHAPE = (6, 40)
 NEAREST, FARTHEST, SIGMA, SIGMA_RATIO, DROPOUT = 0.5, 120.0, 0.012, 0.0003, 0.1
@@ -50,3 +51,17 @@ def test_measure_makes_the_points_that_plain_numpy_makes(haunted):
     assert bad.any() and missed.any() and not (bad | missed).all()
     assert points == pytest.approx(wanted, rel=1e-6, nan_ok=True)
     assert intensity == pytest.approx(np.where(bad | missed, 0.0, echo), abs=1e-4)
+
+
+def test_bank_gives_numbers_of_its_kind_that_change_from_image_to_image():
+    bank = NoiseBank((32, 128), np.random.default_rng(4))
+    images = [bank.draw() for _ in range(200)]
+    normal, uniform = (np.array(kind) for kind in zip(*images, strict=True))
+    assert normal.shape == uniform.shape == (200, 32, 128)
+    assert (normal.mean(), normal.std()) == pytest.approx((0.0, 1.0), abs=0.02)
+    assert (uniform < 0.05).mean() == pytest.approx(0.05, abs=0.005)
+    # One ray from image to image, and its neighbours, are as strangers.
+    for kind in (normal, uniform):
+        ray = kind[:, 3, :]
+        assert np.corrcoef(ray[1:].ravel(), ray[:-1].ravel())[0, 1] == pytest.approx(0.0, abs=0.05)
+        assert np.corrcoef(ray[:, 1:].ravel(), ray[:, :-1].ravel())[0, 1] < 0.05
