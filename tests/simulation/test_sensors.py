@@ -7,6 +7,7 @@ from worlds import ROBOT, drive, make_world, of
 
 from lastmile.geometry import se2
 from lastmile.geometry.wgs84 import MapProjection
+from lastmile.simulation import camera
 from lastmile.simulation.camera import Camera, camera_model
 from lastmile.simulation.config import CameraConfig
 from lastmile.simulation.range_sensors import lidar_elevations
@@ -146,10 +147,10 @@ def test_markers_are_seen_where_they_are(stand):
     site = make_world().site
     locker = site.lockers[1]
     T_base_camera = ROBOT.mount("camera_optical_frame")
-    camera = Camera(T_base_camera, site.lockers, CameraConfig(), np.random.default_rng(0))
+    lens = Camera(T_base_camera, site.lockers, CameraConfig(), np.random.default_rng(0))
     pose = se2.compose(locker.pose_map_port, np.array([stand[0], stand[1], np.pi + stand[2]]))
     T_map_base = se2.to_matrix(pose)
-    image = camera.take(0.0, T_map_base, {})
+    image = lens.take(0.0, T_map_base, {})
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
     corners, ids, _ = cv2.aruco.ArucoDetector(dictionary).detectMarkers(image.pixels)
     assert sorted(ids.ravel()) == sorted(locker.markers)
@@ -196,3 +197,35 @@ def test_stuck_lidar_repeats_its_turn():
     world = make_world(start_pose=PAVEMENT, faults=faults)
     turns = of(drive(world, 0.5, 0.5), "lidar/points")
     assert turns[-1].stamp_s == turns[-2].stamp_s
+
+
+@pytest.mark.parametrize("stand", [(1.2, 0.0, 0.0), (2.0, 0.3, 0.1), (0.45, 0.1, 0.6)])
+def test_door_is_drawn_where_it_is(stand):
+    """Points 1 cm inside and outside of the door's edges, also with the front partly behind."""
+    site = make_world().site
+    locker = site.lockers[1]
+    T_base_camera = ROBOT.mount("camera_optical_frame")
+    plain = CameraConfig(noise_sigma=0.0, blur_sigma_px=0.0)
+    seen = Camera(T_base_camera, site.lockers, plain, np.random.default_rng(0))
+    pose = se2.compose(locker.pose_map_port, np.array([stand[0], stand[1], np.pi + stand[2]]))
+    T_map_base = se2.to_matrix(pose)
+    pixels = seen.take(0.0, T_map_base, {locker.id: True}).pixels
+    T_camera_port = np.linalg.inv(T_map_base @ T_base_camera) @ se2.to_matrix(locker.pose_map_port)
+    share = np.linspace(-0.9, 0.9, 19)
+    found = []
+    for grow, grey in ((-0.01, camera.DOOR_OPEN), (0.01, camera.BODY)):
+        half_y, half_z = (0.5 * size + grow for size in camera.DOOR_SIZE_M)
+        # Markers hide the upper ends of the sides.
+        sides = [(sign * half_y, 0.6 * half_z * (q - 0.3)) for sign in (-1, 1) for q in share]
+        ends = [(0.9 * half_y * q, sign * half_z) for sign in (-1, 1) for q in share]
+        y, z = np.array(sides + ends).T
+        points = np.column_stack([0.0 * y, y, z + camera.DOOR_MIDDLE_M, np.ones_like(y)])
+        in_camera = points @ T_camera_port[:3].T
+        in_camera = in_camera[in_camera[:, 2] > 0.1]
+        model = camera_model(plain)
+        places, _ = cv2.projectPoints(in_camera, np.zeros(3), np.zeros(3), model.K, model.D)
+        x, y = np.round(places.reshape(-1, 2).T).astype(int)
+        inside = (x >= 0) & (x < model.width_px) & (y >= 0) & (y < model.height_px)
+        assert (pixels[y[inside], x[inside]] == grey).all()
+        found.append(inside.sum())
+    assert min(found) > 5
