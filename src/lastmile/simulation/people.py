@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
+from lastmile.simulation import _crowd
 from lastmile.simulation.meetings import RADIUS_M, Meetings, offset_points
 from lastmile.simulation.network import Network, Walk
 from lastmile.simulation.scenario import PeopleScenario
@@ -23,6 +24,7 @@ from lastmile.simulation.signals import Signals
 NEAR_M, FAR_M, GONE_M = 25.0, 65.0, 80.0
 RELAXATION_S = 0.5
 FORCE_MPS2, FORCE_RANGE_M = 2.5, 0.35
+FOLLOWER_RATIO, NUDGE_RATIO = 0.4, 0.35
 ROBOT_FORCE_MPS2, ROBOT_RANGE_M = 3.0, 0.8
 WALL_FORCE_MPS2, WALL_RANGE_M = 3.0, 0.25
 LEAST_SPAWN_M = 5.0
@@ -228,17 +230,20 @@ class People:
         )
 
     def _from_each_other(self) -> np.ndarray:
-        away = self.positions[:, None] - self.positions[None]
-        distance = np.sqrt((away**2).sum(axis=2)) + 1e-6
-        np.fill_diagonal(distance, np.inf)
-        strength = FORCE_MPS2 * np.exp((2.0 * RADIUS_M - distance) / FORCE_RANGE_M)
         # Who comes from ahead counts more than who follows, and a nudge to the right parts those
         # who meet head on.
-        right = np.stack([away[..., 1], -away[..., 0]], axis=-1)
-        ahead = -(away * self.velocities[:, None]).sum(axis=2) / distance > 0.0
-        strength *= np.where(ahead, 1.0, 0.4)
-        push = (strength / distance)[..., None] * (away - 0.35 * ahead[..., None] * right)
-        return push.sum(axis=1)
+        force = np.empty_like(self.positions)
+        _crowd.part(
+            self.positions,
+            self.velocities,
+            FORCE_MPS2,
+            FORCE_RANGE_M,
+            2.0 * RADIUS_M,
+            FOLLOWER_RATIO,
+            NUDGE_RATIO,
+            force,
+        )
+        return force
 
     def _from_robot(self, footprint_map: np.ndarray) -> np.ndarray:
         nearest, distance, _ = nearest_on_outline(footprint_map, self.positions)
@@ -295,14 +300,9 @@ def nearest_on_outline(
     Returns the nearest boundary points (N, 2), the distances to them (N,), and which of the points
     lie inside.
     """
-    # Corners and points as complex numbers: half the work of arrays of pairs.
-    a, p = (np.ascontiguousarray(xy, dtype=float).view(complex)[:, 0] for xy in (outline, points))
-    d = np.concatenate([a[1:], a[:1]]) - a
-    from_corner = p[:, None] - a
-    turned = from_corner * d.conj()
-    t = np.minimum(np.maximum(turned.real / (d * d.conj()).real, 0.0), 1.0)
-    foot = a + t * d
-    distance = np.abs(p[:, None] - foot)
-    rows, best = np.arange(len(p)), distance.argmin(axis=1)
-    inside = (turned.imag >= 0.0).all(axis=1)
-    return foot[rows, best].view(float).reshape(-1, 2), distance[rows, best], inside
+    points = np.ascontiguousarray(points, dtype=float)
+    feet, distances = np.empty_like(points), np.empty(len(points))
+    inside = np.empty(len(points), dtype=bool)
+    outline = np.ascontiguousarray(outline, dtype=float)
+    _crowd.nearest(outline, points, feet, distances, inside.view(np.uint8))
+    return feet, distances, inside
