@@ -6,6 +6,7 @@ import shapely
 from worlds import drive, make_world, of
 
 from lastmile.geometry import se2
+from lastmile.simulation import traffic
 from lastmile.simulation.people import RADIUS_M, nearest_on_outline
 from lastmile.types import Command, SignalPhase
 
@@ -114,3 +115,23 @@ def test_feed_tells_signalled_crossings_only():
     world = make_world()
     feed = world.signals.feed(3.0, np.zeros(2))
     assert [s.crossing_id for s in feed.signals] == ["crossing-signalled"]
+
+
+def test_leader_is_the_next_ahead_in_the_same_lane_and_sense():
+    poses = np.array([[0, 0, 0], [20, 0.5, 0], [12, 3.0, 0], [9, 0, np.pi], [35, 0, 0.1]], float)
+    gaps, leaders = traffic._leaders(poses, np.array([4.5, 4.5, 4.5, 4.5, 1.8]))
+    assert leaders[[0, 1]].tolist() == [1, 4]
+    assert gaps == pytest.approx([15.5, 15.0 - 3.15, np.inf, np.inf, np.inf])
+
+
+def test_only_who_is_in_the_way_is_braked_for():
+    poses = np.array([[0.0, 0.0, np.pi / 2], [0.0, 0.0, 0.0]])
+    sizes = np.array([[4.5, 1.8], [1.8, 0.6]])
+    walkers = np.array([[1.4, 10.0], [-1.6, 5.0], [0.0, -3.0], [6.0, 0.8], [50.0, 0.0]])
+    assert traffic._walker_gaps(poses, sizes, walkers) == pytest.approx([7.75, 5.1])
+
+
+def test_place_on_a_way_is_linear_and_held_at_the_ends():
+    arcs = [0.0, 2.0, 5.0]
+    places = [traffic._segment(arcs, arc) for arc in (-1.0, 0.5, 2.0, 4.25, 6.0)]
+    assert places == [(0, 0.0), (0, 0.25), (1, 0.0), (1, 0.75), (1, 1.0)]
