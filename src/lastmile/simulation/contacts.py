@@ -14,7 +14,7 @@ from lastmile.simulation.surroundings import Thing
 
 NEAR_M = 5.0
 TOUCH_M = 0.005
-TILT_LIMIT = np.radians(10.0)
+UPRIGHT_LEAST = float(np.cos(np.radians(10.0)))
 """Ramps tilt the base by 5 degrees; more means a wheel is off a kerb or up on something."""
 
 
@@ -58,13 +58,12 @@ class ContactWatch:
     ) -> Clearance:
         """Look all around; `people` is (P, 2), `vehicles` (V, 6) as in GroundTruth."""
         outline = self.outline(pose_map_base)
-        polygon = shapely.Polygon(outline)
+        polygon = shapely.polygons(outline)
         person, touched_people = self._people(outline, people, people_ids)
         solid, touched_things, direction, depth, ahead = self._solid(pose_map_base, polygon)
         vehicle, touched_vehicles = self._vehicles(pose_map_base, polygon, vehicles)
-        tilt = np.arccos(np.clip(T_map_base[2, 2], -1.0, 1.0))
         touched = [*touched_people, *touched_vehicles, *touched_things]
-        if tilt > TILT_LIMIT:
+        if T_map_base[2, 2] < UPRIGHT_LEAST:
             touched.append("kerb")
         anything = min(person, solid, vehicle)
         return Clearance(
@@ -112,12 +111,11 @@ class ContactWatch:
 
     def _vehicles(self, pose, polygon, vehicles) -> tuple[float, list[str]]:
         nearest, touched = float("inf"), []
-        for number, x, y, yaw, _, length in vehicles:
-            if abs(x - pose[0]) > 12.0 or abs(y - pose[1]) > 12.0:
-                continue
+        near = (np.abs(vehicles[:, 1:3] - pose[:2]) <= 12.0).all(axis=1)
+        for number, x, y, yaw, _, length in vehicles[near].tolist():
             cyclist = length < 2.5
             box = meshes.rectangle(np.array([x, y]), yaw, length, 0.6 if cyclist else 1.8)
-            gap = float(polygon.distance(box))
+            gap = float(shapely.distance(polygon, box))
             nearest = min(nearest, gap)
             if gap <= TOUCH_M:
                 touched.append(f"{'cyclist' if cyclist else 'car'} {int(number)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lastmile.geometry.wgs84 import MapProjection
@@ -26,15 +28,16 @@ class Imu:
 
     def read(self, stamp_s: float, motion: Motion, dt_s: float) -> ImuSample:
         """Give the mean over the last `dt_s`."""
-        config, rng = self.config, self._rng
-        root = np.sqrt(dt_s)
-        self._gyro_bias += config.gyro_bias_walk * root * rng.standard_normal(3)
-        self._accel_bias += config.accel_bias_walk * root * rng.standard_normal(3)
+        config = self.config
+        root = math.sqrt(dt_s)
+        gyro_walk, accel_walk, gyro_noise, accel_noise = self._rng.standard_normal((4, 3))
+        self._gyro_bias += config.gyro_bias_walk * root * gyro_walk
+        self._accel_bias += config.accel_bias_walk * root * accel_walk
         shaking = config.vibration * min(1.5, abs(float(motion.twist_base[0])))
         turn = motion.angular_velocity_imu + self._gyro_bias
-        turn = turn + (config.gyro_density / root) * rng.standard_normal(3)
+        turn += (config.gyro_density / root) * gyro_noise
         force = motion.specific_force_imu + self._accel_bias
-        force = force + (config.accel_density / root + shaking) * rng.standard_normal(3)
+        force += (config.accel_density / root + shaking) * accel_noise
         return ImuSample(stamp_s, turn, force)
 
 
@@ -49,22 +52,35 @@ class WheelEncoders:
         self._rng = rng
         self._count = 2.0 * np.pi / config.counts_per_turn
         radius = robot.wheel_radius_m
-        self._radii = radius * (1.0 + config.radius_sigma_ratio * rng.standard_normal(2))
+        radii = radius * (1.0 + config.radius_sigma_ratio * rng.standard_normal(2))
+        self._radii: list[float] = radii.tolist()
         self._track = robot.track_m * (1.0 + config.track_sigma_ratio * rng.standard_normal())
-        self._last: np.ndarray | None = None
+        self._last: tuple[int, int] | None = None
 
     def read(self, stamp_s: float, motion: Motion, dt_s: float) -> WheelOdometry:
         """Give the mean twist over the last `dt_s`."""
-        counts = np.floor(motion.wheel_angles / self._count)
-        turned = np.zeros(2) if self._last is None else (counts - self._last) * self._count
+        counts = tuple(math.floor(angle / self._count) for angle in motion.wheel_angles.tolist())
+        last = counts if self._last is None else self._last
         self._last = counts
-        left, right = turned * self._radii / dt_s
-        twist = np.array([0.5 * (left + right), (right - left) / self._track])
-        sigma = self.config.speed_sigma_ratio * np.abs(twist)
-        twist = twist + sigma * self._rng.standard_normal(2)
-        step = self._count * self._radii.mean() / dt_s
-        floor = np.array([step, 2.0 * step / self._track])
-        return WheelOdometry(stamp_s, twist, np.diag((floor + 1.5 * sigma) ** 2))
+        left, right = (
+            (now - before) * self._count * radius / dt_s
+            for now, before, radius in zip(counts, last, self._radii, strict=True)
+        )
+        speed, yaw_rate = 0.5 * (left + right), (right - left) / self._track
+        ratio = self.config.speed_sigma_ratio
+        speed_sigma, turn_sigma = ratio * abs(speed), ratio * abs(yaw_rate)
+        by_chance = self._rng.standard_normal(2).tolist()
+        step = self._count * 0.5 * sum(self._radii) / dt_s
+        return WheelOdometry(
+            stamp_s,
+            np.array([speed + speed_sigma * by_chance[0], yaw_rate + turn_sigma * by_chance[1]]),
+            np.array(
+                [
+                    [(step + 1.5 * speed_sigma) ** 2, 0.0],
+                    [0.0, (2.0 * step / self._track + 1.5 * turn_sigma) ** 2],
+                ]
+            ),
+        )
 
 
 class GnssReceiver:

@@ -34,9 +34,9 @@ PASSING_M = 1.0
 
 @dataclass(slots=True)
 class Course:
-    """A person's way: points (K, 2) with the offset applied, crossing of each, place on it."""
+    """A person's way: points with the offset applied, crossing of each, place on it."""
 
-    points: np.ndarray
+    points: list[list[float]]
     crossing: tuple[str, ...]
     index: int
     stand_off: int
@@ -119,7 +119,8 @@ class People:
         self.ignoring = np.append(self.ignoring, ignoring)
         self._waiting = np.append(self._waiting, False)
         stand_off = int(self._rng.integers(2, 4))
-        self._courses.append(Course(points, crossing, min(1, len(points) - 1), stand_off))
+        course = Course(points.tolist(), crossing, min(1, len(points) - 1), stand_off)
+        self._courses.append(course)
         return True
 
     def _leave(self, robot: np.ndarray) -> None:
@@ -179,18 +180,19 @@ class People:
 
     def _headings(self, stamp_s: float) -> np.ndarray:
         """Give unit vectors towards the next point of each way; zero for those who wait."""
-        targets = np.empty_like(self.positions)
-        for i, course in enumerate(self._courses):
+        targets, waiting = [], []
+        for (x, y), course in zip(self.positions.tolist(), self._courses, strict=True):
             last = len(course.points) - 1
-            while course.index < last:
-                gap = course.points[course.index] - self.positions[i]
-                if gap[0] * gap[0] + gap[1] * gap[1] > 1.2:
-                    break
-                if not self._may_enter(course, stamp_s):
+            free = self._may_enter(course, stamp_s)
+            while course.index < last and free:
+                to_x, to_y = course.points[course.index]
+                if (to_x - x) ** 2 + (to_y - y) ** 2 > 1.2:
                     break
                 course.index += 1
-            targets[i] = course.points[course.index]
-            self._waiting[i] = not self._may_enter(course, stamp_s) or course.index >= last
+                free = self._may_enter(course, stamp_s)
+            targets.append(course.points[course.index])
+            waiting.append(not free or course.index >= last)
+        targets, self._waiting = np.array(targets), np.array(waiting)
         away = targets - self.positions
         distance = np.hypot(*away.T)
         unit = away / np.maximum(distance, 1e-6)[:, None]
@@ -223,11 +225,10 @@ class People:
     def _may_enter(self, course: Course, stamp_s: float) -> bool:
         """Tell whether the step onto the next point may be taken: not onto a red crossing."""
         here = course.crossing[course.index]
-        ahead = course.crossing[course.index + 1 : course.index + 1 + course.stand_off]
-        return all(
-            not crossing or crossing == here or self._signals.may_walk(crossing, stamp_s)
-            for crossing in ahead
-        )
+        for crossing in course.crossing[course.index + 1 : course.index + 1 + course.stand_off]:
+            if crossing and crossing != here and not self._signals.may_walk(crossing, stamp_s):
+                return False
+        return True
 
     def _from_each_other(self) -> np.ndarray:
         # Who comes from ahead counts more than who follows, and a nudge to the right parts those

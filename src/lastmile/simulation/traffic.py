@@ -74,6 +74,7 @@ class Traffic:
         self._roads = [r for r in site.roads if polyline.arc_lengths(r.points)[-1] > 3.0]
         self._state = np.zeros((0, 6))
         self._velocities = np.zeros((0, 2))
+        self._lanes: dict[tuple[int, bool, bool], np.ndarray] = {}
         self._next_id = 10001
         self._tick = 0
         self._ends: dict[tuple[int, int], list[tuple[int, bool]]] = {}
@@ -190,7 +191,7 @@ class Traffic:
         pieces, limits, length = [], [], 0.0
         while True:
             road = self._roads[index]
-            lane = _lane(road, forward, cyclist)
+            lane = self._lane(index, forward, cyclist)
             pieces.append(lane)
             limits.append(np.full(len(lane), road.speed_mps))
             length += float(polyline.arc_lengths(lane)[-1])
@@ -208,6 +209,13 @@ class Traffic:
         merged = np.concatenate(limits)
         limit = np.interp(share, np.linspace(0.0, 1.0, len(merged)), merged)
         return points, np.minimum(limit, _corner_speed(points))
+
+    def _lane(self, index: int, forward: bool, cyclist: bool) -> np.ndarray:
+        """Middle of a road's right lane, worked out once."""
+        key = index, forward, cyclist
+        if key not in self._lanes:
+            self._lanes[key] = _lane(self._roads[index], forward, cyclist)
+        return self._lanes[key]
 
     def _stops(self, points: np.ndarray, arcs: np.ndarray) -> list[tuple[float, Crossing]]:
         """Find the crossings that a way crosses, with the arc length where."""

@@ -59,8 +59,7 @@ class Transfer:
         ValueError.
         """
         self.bodies = {locker.id: LockerBody(locker) for locker in lockers}
-        ports = [locker.pose_map_port[:2] for locker in lockers]
-        self._ports = np.array(ports, float).reshape(-1, 2)
+        self._ports = [locker.pose_map_port[:2].tolist() for locker in lockers]
         self._pose_base_port = se2.from_matrix(T_base_port)
         self._rng = rng
         self._bay_command: BayCommand | None = None
@@ -90,9 +89,10 @@ class Transfer:
     ) -> None:
         """Move on by `dt_s`; `faults` may hold conveyor_jam and door_stuck."""
         pose_map_port = se2.compose(pose_map_base, self._pose_base_port)
-        near = np.abs(self._ports - pose_map_port[:2]).max(axis=1) <= DOCK_DISTANCE_M
-        for body, is_near in zip(self.bodies.values(), near, strict=True):
-            body.docked = bool(is_near) and is_docked(pose_map_port, body.locker)
+        x, y, _ = pose_map_port.tolist()
+        for body, (port_x, port_y) in zip(self.bodies.values(), self._ports, strict=True):
+            near = max(abs(port_x - x), abs(port_y - y)) <= DOCK_DISTANCE_M
+            body.docked = near and is_docked(pose_map_port, body.locker)
             self._move_door(body, stamp_s, dt_s, "door_stuck" in faults)
         docked = next((b for b in self.bodies.values() if b.docked), None)
         self._part_from_lost_locker(docked)
@@ -153,24 +153,31 @@ class Transfer:
                 door_open=body.door >= 1.0,
                 gap_clear=self._gap_clear(faults) if body.docked else True,
                 compartments=tuple(
-                    self._compartment(body, c.id, c.zone) for c in (body.locker.compartments)
+                    self._compartment(body, c.id, c.zone, drawn)
+                    for c, drawn in zip(
+                        body.locker.compartments,
+                        self._rng.standard_normal(len(body.locker.compartments)).tolist(),
+                        strict=True,
+                    )
                 ),
             )
             for name, body in self.bodies.items()
         ]
 
-    def _compartment(self, body: LockerBody, compartment: str, zone: str) -> CompartmentState:
+    def _compartment(
+        self, body: LockerBody, compartment: str, zone: str, by_chance: float
+    ) -> CompartmentState:
         parcel = body.contents.get(compartment, "")
         leaving = (
             bool(self._moving) and self._at_locker == body.locker.id and body.shuttle == compartment
         )
-        warmth = ZONE_TEMPERATURE_C.get(zone, 18.0) + 0.2 * self._rng.standard_normal()
+        warmth = ZONE_TEMPERATURE_C.get(zone, 18.0) + 0.2 * by_chance
         return CompartmentState(
             id=compartment,
             occupied_a=bool(parcel) or (leaving and self._at < 0.4),
             occupied_b=bool(parcel) or (leaving and self._at < 0.25),
             parcel_id=parcel,
-            temperature_c=float(warmth),
+            temperature_c=warmth,
         )
 
     def _gap_clear(self, faults: frozenset[str]) -> bool:
