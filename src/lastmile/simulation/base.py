@@ -186,6 +186,8 @@ def _compile(urdf: str, config: BaseConfig) -> mujoco.MjModel:
     # With these the base keeps its heading to 0.02 rad on a hard start; pyramids lose 0.05.
     world.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     world.option.impratio = 10.0
+    # Links without a joint become part of their parents: 8 bodies to step in place of 20.
+    world.compiler.fusestatic = True
     count = 2 * round(PATCH_HALF_M / PATCH_STEP_M) + 1
     span = PATCH_HIGH_M - PATCH_LOW_M
     world.add_hfield(
