@@ -12,6 +12,7 @@ import functools
 import hashlib
 import heapq
 import itertools
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -44,8 +45,15 @@ class Delay:
         """Draw one delay in nanoseconds."""
         if self.median_s <= 0.0:
             return 0
-        spread = np.log(max(self.p99_s, self.median_s) / self.median_s) / 2.326
-        return int(self.median_s * np.exp(spread * rng.standard_normal()) * SECOND)
+        return int(self.median_s * math.exp(self._spread * rng.standard_normal()) * SECOND)
+
+    @functools.cached_property
+    def _spread(self) -> float:
+        """Standard deviation of the logarithm."""
+        return math.log(max(self.p99_s, self.median_s) / self.median_s) / 2.326
+
+
+INSTANT = Delay()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +175,7 @@ class Lockstep:
         if self._network is not None:
             self._network.advance(self.now_s)
         outputs = component.step(self.now_s)
-        delay = self._latencies.compute.get(spec.name, Delay()).draw_ns(self._rng)
+        delay = self._latencies.compute.get(spec.name, INSTANT).draw_ns(self._rng)
         self._busy_until[name] = self.now_ns + delay
         for topic, value in outputs:
             self._schedule(
@@ -179,7 +187,7 @@ class Lockstep:
             observer(self.now_s, publisher, topic, value)
         readers = self._readers.get(topic, ())
         if readers:
-            delay = self._latencies.transport.get(topic, Delay()).draw_ns(self._rng)
+            delay = self._latencies.transport.get(topic, INSTANT).draw_ns(self._rng)
             self._schedule(self.now_ns + delay, lambda: self._deliver(readers, topic, value))
 
     def _deliver(self, readers: list[str], topic: str, value: Any) -> None:
