@@ -54,6 +54,7 @@ class Delay:
 
 
 INSTANT = Delay()
+"""Of what is not listed."""
 
 
 @dataclass(frozen=True, slots=True)
