@@ -24,7 +24,8 @@ class MpcProblem:
     One problem over N stages.
 
     `reference` (N + 1, 5) of states; `discs` (N + 1, M, 4): x, y, radius [m] that includes the
-    robot's disc and the margin, weight of the slack (0 leaves a disc out).
+    robot's disc and the margin, weight of the slack (0 leaves a disc out). The arrays are not
+    written to after the first solve, which copies them.
     """
 
     state: np.ndarray
@@ -78,6 +79,7 @@ class Mpc:
         w.field_distance = config.field_distance_m
         self._w = w
         self._discs = discs
+        self._problem: MpcProblem | None = None
 
     def solve(
         self,
@@ -110,6 +112,15 @@ class Mpc:
         return self._solution(False)
 
     def _load(self, problem: MpcProblem, inputs: np.ndarray) -> None:
+        if problem is not self._problem:
+            # Several starts are tried on each problem.
+            self._problem = None
+            self._load_problem(problem)
+            self._problem = problem
+        inputs = _checked("inputs", inputs, (self.config.stages, 2))
+        np.asarray(self._w.U)[:] = np.clip(inputs, problem.low[:2], problem.high[:2])
+
+    def _load_problem(self, problem: MpcProblem) -> None:
         n = self.config.stages
         w = self._w
         state = _checked("state", problem.state, (5,))
@@ -125,8 +136,6 @@ class Mpc:
         if self._discs:
             discs = _checked("discs", problem.discs, (n + 1, self._discs, 4))
             np.asarray(w.obstacles)[:] = discs
-        inputs = _checked("inputs", inputs, (n, 2))
-        np.asarray(w.U)[:] = np.clip(inputs, low[:2], high[:2])
         np.asarray(w.low)[:], np.asarray(w.high)[:] = low, high
         if problem.field is None:
             w.field, w.field_res = NO_FIELD, 0.0
