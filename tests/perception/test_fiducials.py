@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from tests.perception import rendering
 
+from lastmile.perception import fiducials
 from lastmile.perception.config import FiducialsConfig
 from lastmile.perception.fiducials import FiducialFinder
 from lastmile.perception.fiducials_component import build
@@ -68,6 +69,33 @@ def test_small_markers_and_bare_walls_give_nothing():
     far = rendering.render({3: rendering.marker_pose(14.0, 0.0)})
     assert finder.find(far) == ()
     assert finder.find(rendering.render({})) == ()
+
+
+@pytest.mark.parametrize(("distance", "contrast"), [(1.0, 32), (4.0, 26), (7.0, 60), (7.0, 200)])
+def test_looking_only_where_there_is_contrast_finds_the_same(distance, contrast, monkeypatch):
+    image = rendering.render({7: rendering.marker_pose(distance, 0.5, 0.3)}, blur=0.7)
+    noise = np.random.default_rng(1).normal(0.0, 2.0, image.pixels.shape)
+    pixels = 120.0 + contrast / 200.0 * (image.pixels.astype(float) - 120.0) + noise
+    faint = replace(image, pixels=np.clip(np.round(pixels), 0, 255).astype(np.uint8))
+    finder = FiducialFinder(CONFIG)
+    found = finder.find(faint)
+    monkeypatch.setattr(fiducials, "contrasting_region", lambda pixels: (0, 0, 1280, 720))
+    everywhere = finder.find(faint)
+    assert [m.id for m in found] == [m.id for m in everywhere]
+    for marker, other in zip(found, everywhere, strict=True):
+        assert np.array_equal(marker.T_camera_marker, other.T_camera_marker)
+    assert distance > 4.0 or len(found) == 1
+
+
+def test_region_bounds_what_differs_from_even_noise():
+    pixels = 120.0 + np.random.default_rng(2).normal(0.0, 3.0, (720, 1280))
+    assert fiducials.contrasting_region(pixels.astype(np.uint8)) == (0, 0, 0, 0)
+    pixels[300:320, 500:530] -= 60.0
+    x0, y0, x1, y1 = fiducials.contrasting_region(pixels.astype(np.uint8))
+    assert 460 < x0 < 490
+    assert 260 < y0 < 290
+    assert 540 < x1 < 570
+    assert 330 < y1 < 360
 
 
 def test_marker_frame_is_right_up_and_out():

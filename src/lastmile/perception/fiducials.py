@@ -26,6 +26,15 @@ Window of the threshold. One finds borders from 17 to 240 px as three windows of
 4 to 8 ms of a 1280 x 720 image in place of 10 to 17.
 """
 
+CONTRAST = 16
+"""
+Grey steps over ten pixels of the image at half its size, below which nothing is looked for. A
+marker of fewer has edges flatter than the detector's threshold or the fit of edges takes.
+"""
+
+REGION_MARGIN_PX = 24
+"""Ground around what is looked at: more than the window of the threshold reaches."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
@@ -46,6 +55,7 @@ class FiducialFinder:
         self._detector = cv2.aruco.ArucoDetector(
             cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11), parameters
         )
+        self._perimeter_min_rate = parameters.minMarkerPerimeterRate
         h = 0.5 * config.marker_side_m
         self._corners_marker = np.array([[-h, h, 0], [h, h, 0], [h, -h, 0], [-h, -h, 0]])
 
@@ -56,18 +66,32 @@ class FiducialFinder:
         A marker whose two poses explain its corners about as well is kept only if another marker
         of the same locker, which hangs on the same plane, decides between them.
         """
-        corners, ids, _ = self._detector.detectMarkers(image.pixels)
-        if ids is None:
-            return ()
         candidates: dict[int, _Candidate] = {}
-        for quad, marker_id in zip(corners, np.ravel(ids), strict=True):
-            candidate = self._solve(int(marker_id), quad.reshape(4, 2), image)
+        for marker_id, quad in self._detect(image.pixels):
+            candidate = self._solve(marker_id, quad, image)
             if candidate is None:
                 continue
             known = candidates.get(candidate.id)
             if known is None or candidate.errors_px[0] < known.errors_px[0]:
                 candidates[candidate.id] = candidate
         return tuple(self._choose(candidates))
+
+    def _detect(self, pixels: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Find ids and corners (4, 2) [px] in the part of an image where anything is to be seen."""
+        x0, y0, x1, y1 = contrasting_region(pixels)
+        if x1 <= x0:
+            return []
+        # The smallest perimeter is told as a share of the image: it stays that of the whole.
+        parameters = self._detector.getDetectorParameters()
+        share = max(pixels.shape) / max(x1 - x0, y1 - y0)
+        parameters.minMarkerPerimeterRate = self._perimeter_min_rate * share
+        self._detector.setDetectorParameters(parameters)
+        corners, ids, _ = self._detector.detectMarkers(pixels[y0:y1, x0:x1])
+        if ids is None:
+            return []
+        offset = np.array([x0, y0], np.float32)
+        quads = [quad.reshape(4, 2) + offset for quad in corners]
+        return list(zip(map(int, np.ravel(ids)), quads, strict=True))
 
     def _solve(self, marker_id: int, quad: np.ndarray, image: CameraImage) -> _Candidate | None:
         """Both poses of one quadrilateral, or None where it is too small or fits none."""
@@ -116,6 +140,27 @@ class FiducialFinder:
         # Errors below a tenth of a pixel are noise and say nothing about their ratio.
         e0, e1 = (max(e, 0.1) for e in candidate.errors_px[:2])
         return apart > ALIKE_RAD and e1 < self.config.ambiguity_ratio * e0
+
+
+def contrasting_region(pixels: np.ndarray) -> tuple[int, int, int, int]:
+    """
+    Bound the part of an image that is not of one even grey.
+
+    Gives x0, y0, x1, y1 [px] with a margin; all zero where there is none. Looking over all of an
+    image of 1280 x 720 for markers takes 4.6 ms, finding that there is nothing 0.4 ms.
+    """
+    half = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    steps = cv2.morphologyEx(half, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))
+    x, y, width, height = cv2.boundingRect((steps >= CONTRAST).view(np.uint8))
+    if width == 0:
+        return 0, 0, 0, 0
+    rows, columns = pixels.shape
+    return (
+        max(2 * x - REGION_MARGIN_PX, 0),
+        max(2 * y - REGION_MARGIN_PX, 0),
+        min(2 * (x + width) + REGION_MARGIN_PX, columns),
+        min(2 * (y + height) + REGION_MARGIN_PX, rows),
+    )
 
 
 def _agree(candidate: _Candidate, partner: _Candidate) -> int:
