@@ -25,6 +25,8 @@ SMOOTHING_SWEEPS = 60
 SMOOTHING_GIVE_M = 0.005
 DIRECT_M = 0.4
 GOAL_ZONE_M = 2.0
+REACH_MARGIN_M = 0.5
+"""More than a distance to the route, taken over cells, is off the straight one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +54,24 @@ def find_guide(
 
     Gives None when the robot is outside the map or shut in.
     """
-    start = local_map.cell_of(pose[:2])
-    if start is None or len(stretch.points) < 2:
+    if local_map.cell_of(pose[:2]) is None or len(stretch.points) < 2:
         return None
-    label, offset_m = _nearest_samples(local_map, stretch)
-    cell_cost = _cell_costs(config, local_map, offset_m, half_widths_m[label], pose, last)
-    rows, columns = local_map.shape
+    # No way leads farther from the route: most of the map need not be looked at.
+    reach_m = config.offset_max_m + float(half_widths_m.max()) + REACH_MARGIN_M
+    near = local_map.around(np.concatenate([stretch.points, pose[None, :2]]), reach_m)
+    start = near.cell_of(pose[:2])
+    label, offset_m = _nearest_samples(near, stretch)
+    cell_cost = _cell_costs(config, near, offset_m, half_widths_m[label], pose, last)
+    rows, columns = near.shape
     cost, parent = np.empty(rows * columns), np.empty(rows * columns, np.int32)
     first = start[0] * columns + start[1]
     _grid.cheapest_ways(cell_cost, first, cost, parent)
-    cost *= local_map.clearance.resolution_m
+    cost *= near.clearance.resolution_m
     arcs = stretch.arcs_m[label]
     left_m = stretch.arcs_m[-1] - arcs + 0.3 * offset_m
     if goal is not None:
-        to_goal_m = _distances(local_map, goal)
-        if to_goal_m[start] < DIRECT_M and cell_cost[local_map.cell_of(goal)] > 0.0:
+        to_goal_m = _distances(near, goal)
+        if to_goal_m[start] < DIRECT_M and cell_cost[near.cell_of(goal)] > 0.0:
             return _straight_to(goal, pose, stretch)
         left_m = np.where(left_m < GOAL_ZONE_M, to_goal_m, left_m)
     worth = cost + config.progress_gain * left_m.ravel()
@@ -81,7 +86,7 @@ def find_guide(
             moves_nearer=False,
         )
     cells = _trace(parent, end)
-    points = _middles(local_map, cells, columns)
+    points = _middles(near, cells, columns)
     points[0] = pose[:2]
     if goal is not None and to_goal_m.ravel()[end] < 0.15:
         points[-1] = goal
@@ -176,7 +181,7 @@ def _distances(local_map: LocalMap, point: np.ndarray) -> np.ndarray:
     field = local_map.clearance
     x = field.origin[0] + (np.arange(columns) + 0.5) * field.resolution_m - point[0]
     y = field.origin[1] + (np.arange(rows) + 0.5) * field.resolution_m - point[1]
-    return np.hypot(x[None, :], y[:, None])
+    return np.sqrt((x * x)[None, :] + (y * y)[:, None])
 
 
 def _trace(parent: np.ndarray, end: int) -> list[int]:

@@ -48,6 +48,22 @@ class LocalMap:
         rows, columns = self.shape
         return (int(i), int(j)) if 0 <= i < rows and 0 <= j < columns else None
 
+    def around(self, points: np.ndarray, reach_m: float) -> LocalMap:
+        """Give the part of the map with all cells this near to points (K, 2), as a view."""
+        field = self.clearance
+        cells = (points - field.origin) / field.resolution_m
+        reach = reach_m / field.resolution_m
+        corners = np.stack([cells.min(axis=0) - reach, cells.max(axis=0) + reach + 1.0])
+        (j0, i0), (j1, i1) = np.clip(corners, 0, self.shape[::-1]).astype(int).tolist()
+        part = (slice(i0, i1), slice(j0, j1))
+        origin = field.origin + field.resolution_m * np.array([j0, i0])
+        return LocalMap(
+            self.stamp_s,
+            ClearanceField(field.distance_m[part], origin, field.resolution_m),
+            ClearanceField(self.known.distance_m[part], origin, field.resolution_m),
+            self.unknown[part],
+        )
+
 
 class LocalMapper:
     """Turns cost maps and obstacles into local maps; `update` keeps the memory."""
