@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lastmile.geometry import _distance
+
 FAR_M = 5.0
 
 
@@ -40,14 +42,12 @@ def clearance_field(
     taken: np.ndarray, origin: np.ndarray, resolution_m: float
 ) -> ClearanceField:
     """Signed distance to the edge of the nearest taken cell (uint8, 0 or 1), bounded."""
-    outside = cv2.distanceTransform(1 - taken, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    inside = cv2.distanceTransform(taken, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # One of the two is zero everywhere; all in place, because this runs at every plan.
-    signed = np.subtract(outside, inside, out=outside)
-    signed += np.subtract(taken, np.float32(0.5))
-    signed *= np.float32(resolution_m)
-    np.minimum(signed, FAR_M, out=signed)
-    np.maximum(signed, -FAR_M, out=signed)
+    taken = np.ascontiguousarray(taken, np.uint8)
+    far = int(np.ceil(FAR_M / resolution_m)) + 1
+    distance = np.sqrt(np.arange(far * far + 1, dtype=np.float32))
+    table = np.minimum((distance - np.float32(0.5)) * np.float32(resolution_m), np.float32(FAR_M))
+    signed = np.empty(taken.shape, np.float32)
+    _distance.signed_distance(taken, table, far, signed)
     return ClearanceField(signed, origin, resolution_m)
 
 
