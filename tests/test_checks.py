@@ -1,10 +1,10 @@
-"""A break of odometry is told from motion."""
+"""A break of odometry is told from motion; obstacles with bad numbers are refused."""
 
 import numpy as np
 import pytest
 
-from lastmile.checks import BREAK_S, odometry_breaks
-from lastmile.types import OdometryEstimate
+from lastmile.checks import BREAK_S, Rejected, check_obstacles, odometry_breaks
+from lastmile.types import Obstacle, ObstacleArray, ObstacleKind, OdometryEstimate
 
 
 def odometry(stamp_s, x_m=0.0, y_m=0.0, yaw=0.0):
@@ -35,3 +35,38 @@ def test_motion_is_no_break(after):
 )
 def test_start_anew_and_gap_are_breaks(after):
     assert odometry_breaks(odometry(100.0, 30.0, -4.0, 3.13), after)
+
+
+def obstacles(**bad):
+    good = {
+        "position": np.zeros(2),
+        "velocity": np.zeros(2),
+        "footprint": np.eye(3)[:, :2],
+        "predicted_path": np.zeros((3, 2)),
+        "predicted_sigma": np.zeros(3),
+        "prediction_dt_s": 0.4,
+    }
+    fields = {"covariance": np.eye(4), "height_m": 1.7, "age_s": 1.0, "observed": True}
+    obstacle = Obstacle(id=3, kind=ObstacleKind.PERSON, **fields, **(good | bad))
+    return ObstacleArray(1.0, (obstacle,))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"position": np.array([0.0, np.nan])},
+        {"velocity": np.zeros(3)},
+        {"footprint": np.full((3, 2), np.inf)},
+        {"predicted_sigma": np.zeros(2)},
+        {"prediction_dt_s": 0.0},
+    ],
+)
+def test_bad_obstacles_are_refused_at_every_door(bad):
+    good, wrong = obstacles(), obstacles(**bad)
+    for _ in range(2):
+        check_obstacles(good)
+        check_obstacles(good)
+        with pytest.raises(Rejected, match="obstacle 3"):
+            check_obstacles(wrong)
+        with pytest.raises(Rejected, match="obstacle 3"):
+            check_obstacles(wrong)
