@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,15 @@ class Disc:
     centres: np.ndarray
     sigma_m: np.ndarray
     moving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Knots:
+    """Where times lie on a prediction: knot before, part of the step after it (T, 1), (T,)."""
+
+    before: np.ndarray
+    part: np.ndarray
+    part_held: np.ndarray
 
 
 def predict_discs(
@@ -56,16 +66,15 @@ def predict_discs(
 
     """
     discs = []
-    for obstacle in obstacles:
-        speed = math.hypot(*obstacle.velocity)
-        moving = speed > moving_mps
-        if not moving and obstacle.kind is not ObstacleKind.PERSON:
-            continue
-        away_m = math.dist(obstacle.position, position)
-        if away_m > reach_m + LENGTH_MAX_M + speed * (age_s + times_s[-1]):
-            continue
-        centres, sigma = _path(obstacle, age_s + times_s, moving)
-        if not (np.hypot(*(centres - position).T) < reach_m + LENGTH_MAX_M).any():
+    times_s = age_s + times_s
+    knots: dict[tuple[float, int], Knots] = {}
+    for obstacle, moving in _concerning(obstacles, times_s[-1], moving_mps, position, reach_m):
+        key = obstacle.prediction_dt_s, len(obstacle.predicted_path)
+        if key not in knots:
+            knots[key] = _find_knots(times_s, *key)
+        centres, sigma = _path(obstacle, times_s, knots[key], moving)
+        x, y = centres[:, 0] - position[0], centres[:, 1] - position[1]
+        if (x * x + y * y).min() >= (reach_m + LENGTH_MAX_M) ** 2:
             continue
         sigma = np.minimum(sigma, sigma_max_m)
         for offset, radius_m in _cover(obstacle):
@@ -75,22 +84,50 @@ def predict_discs(
     return discs
 
 
-def _path(obstacle: Obstacle, times_s: np.ndarray, moving: bool) -> tuple[np.ndarray, np.ndarray]:
+def _concerning(
+    obstacles: tuple[Obstacle, ...],
+    last_s: float,
+    moving_mps: float,
+    position: np.ndarray,
+    reach_m: float,
+) -> Iterator[tuple[Obstacle, bool]]:
+    """Give those that predictions speak for and that can come near, and whether they move."""
+    x, y = float(position[0]), float(position[1])
+    for obstacle in obstacles:
+        speed = math.hypot(*obstacle.velocity.tolist())
+        moving = speed > moving_mps
+        if not moving and obstacle.kind is not ObstacleKind.PERSON:
+            continue
+        ox, oy = obstacle.position.tolist()
+        if math.hypot(ox - x, oy - y) <= reach_m + LENGTH_MAX_M + speed * last_s:
+            yield obstacle, moving
+
+
+def _find_knots(times_s: np.ndarray, dt_s: float, steps: int) -> Knots:
+    """Place times among the points of predictions, which mostly have the same steps."""
+    if steps == 0:
+        return Knots(np.zeros(0, int), np.zeros(0), np.zeros(0))
+    at = times_s / dt_s
+    before = np.clip(at.astype(int), 0, steps - 1)
+    # Beyond its end a prediction goes on with its last speed, while sigma stays.
+    part = np.maximum(at - before, 0.0)
+    return Knots(before, part[:, None], np.minimum(part, 1.0))
+
+
+def _path(
+    obstacle: Obstacle, times_s: np.ndarray, knots: Knots, moving: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Centres and sigma at times after the stamp of the obstacle."""
     position = np.asarray(obstacle.position, float)
     if not moving:
         return np.repeat(position[None], len(times_s), axis=0), np.zeros(len(times_s))
-    steps = len(obstacle.predicted_path)
-    if steps == 0:
+    if len(obstacle.predicted_path) == 0:
         return position + times_s[:, None] * obstacle.velocity, 0.05 + 0.15 * times_s
-    knots_s = obstacle.prediction_dt_s * np.arange(steps + 1)
-    path = np.concatenate([position[None], np.asarray(obstacle.predicted_path, float)])
-    sigma = np.concatenate([[0.0], np.asarray(obstacle.predicted_sigma, float)])
-    centres = np.stack([np.interp(times_s, knots_s, path[:, i]) for i in range(2)], axis=-1)
-    # Beyond its end a prediction goes on with its last speed.
-    late = np.maximum(times_s - knots_s[-1], 0.0)[:, None]
-    centres += late * (path[-1] - path[-2]) / obstacle.prediction_dt_s
-    return centres, np.interp(times_s, knots_s, sigma)
+    path = np.concatenate([position[None], obstacle.predicted_path])
+    sigma = np.concatenate([[0.0], obstacle.predicted_sigma])
+    way, growth = path[1:] - path[:-1], sigma[1:] - sigma[:-1]
+    k = knots.before
+    return path[k] + knots.part * way[k], sigma[k] + knots.part_held * growth[k]
 
 
 def _cover(obstacle: Obstacle) -> list[tuple[np.ndarray, float]]:
@@ -98,19 +135,20 @@ def _cover(obstacle: Obstacle) -> list[tuple[np.ndarray, float]]:
     outline = np.asarray(obstacle.footprint, float) - obstacle.position
     if len(outline) < 3:
         return [(np.zeros(2), 0.3)]
-    middle = outline.mean(axis=0)
-    x, y = (outline - middle).T
-    turn = 0.5 * math.atan2(2.0 * float(x @ y), float(x @ x - y @ y))
+    middle = outline.sum(axis=0) / len(outline)
+    (xx, xy), (_, yy) = ((outline - middle).T @ (outline - middle)).tolist()
+    turn = 0.5 * math.atan2(2.0 * xy, xx - yy)
     c, s = math.cos(turn), math.sin(turn)
     axes = np.array([[c, s], [-s, c]])
     spread = (outline - middle) @ axes.T
     low, high = spread.min(axis=0), spread.max(axis=0)
-    length, width = high - low
+    length, width = (high - low).tolist()
     centre = middle + 0.5 * (low + high) @ axes
-    count = int(np.clip(np.ceil(length / max(width, 0.4)), 1, 4))
+    count = min(max(math.ceil(length / max(width, 0.4)), 1), 4)
     if count == 1:
-        return [(centre, float(np.hypot(*(outline - centre).T).max()))]
+        away = outline - centre
+        return [(centre, math.sqrt((away * away).sum(axis=1).max()))]
     piece = length / count
-    radius = float(np.hypot(0.5 * piece, 0.5 * width))
-    along = (np.arange(count) + 0.5) * piece - 0.5 * length
+    radius = math.hypot(0.5 * piece, 0.5 * width)
+    along = [(k + 0.5) * piece - 0.5 * length for k in range(count)]
     return [(centre + a * axes[0], radius) for a in along]
