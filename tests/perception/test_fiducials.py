@@ -9,7 +9,7 @@ from lastmile.perception import fiducials
 from lastmile.perception.config import FiducialsConfig
 from lastmile.perception.fiducials import FiducialFinder
 from lastmile.perception.fiducials_component import build
-from lastmile.perception.marker_edges import refine_corners
+from lastmile.perception.marker_edges import _fit_line, refine_corners
 from lastmile.types import DiagnosticLevel, MarkerArray
 
 CONFIG = FiducialsConfig()
@@ -46,6 +46,18 @@ def test_pixel_centres_lie_at_integers():
     corners = refine_corners(pixels, rough, model) * 100.0
     wanted = np.array([[99.5, 49.5], [179.5, 49.5], [179.5, 129.5], [99.5, 129.5]])
     assert np.abs(corners - wanted).max() < 0.06
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.7, np.pi / 2, 2.5])
+def test_line_is_that_of_total_least_squares(turn):
+    rng = np.random.default_rng(3)
+    along = np.array([np.cos(turn), np.sin(turn)])
+    points = rng.uniform(-0.2, 0.2, (30, 1)) * along + rng.normal(0.0, 1e-4, (30, 2)) + [0.1, 0.3]
+    line = _fit_line(points, 1.0)
+    centre = points.mean(axis=0)
+    normal = np.linalg.svd(points - centre)[2][1]
+    sign = np.sign(normal @ line[:2])
+    assert sign * line == pytest.approx([*normal, normal @ centre], abs=1e-9)
 
 
 def test_pair_decides_which_of_two_poses_is_right():

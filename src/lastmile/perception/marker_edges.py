@@ -8,6 +8,8 @@ not move them. Lines are straight only without lens distortion, so they are fitt
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -45,13 +47,11 @@ def refine_corners(pixels: np.ndarray, quad: np.ndarray, model: CameraModel) -> 
     reach = min(4.0, 0.05 * float(np.hypot(*(np.roll(quad, -1, axis=0) - quad).T).min()) + 1.0)
     corners = None
     for half_px in (reach, 0.6 * reach + 0.6):
-        lines = []
-        for k in range(4):
-            points = _edge_points(pixels, quad[k], quad[(k + 1) % 4], quad.mean(axis=0), half_px)
-            if len(points) < POINTS_MIN:
-                return None
-            flat = cv2.undistortPoints(points.reshape(-1, 1, 2), K, D).reshape(-1, 2)
-            lines.append(_fit_line(flat, OUTLIER_PX / K[0, 0]))
+        points, good = _edge_points(pixels, quad, half_px)
+        if good.sum(axis=1).min() < POINTS_MIN:
+            return None
+        flat = cv2.undistortPoints(points.reshape(-1, 1, 2), K, D).reshape(points.shape)
+        lines = [_fit_line(flat[k, good[k]], OUTLIER_PX / K[0, 0]) for k in range(4)]
         corners = np.array([_intersect(lines[k - 1], lines[k]) for k in range(4)])
         if not np.isfinite(corners).all():
             return None
@@ -60,43 +60,50 @@ def refine_corners(pixels: np.ndarray, quad: np.ndarray, model: CameraModel) -> 
     return corners
 
 
-def _edge_points(pixels, a, b, centre, half_px: float) -> np.ndarray:
-    """Find points of the edge from a to b, where it turns from dark inside to bright outside."""
-    along = b - a
-    length = float(np.hypot(*along))
-    outward = np.array([along[1], -along[0]]) / length
-    if outward @ (0.5 * (a + b) - centre) < 0.0:
-        outward = -outward
+def _edge_points(
+    pixels: np.ndarray, quad: np.ndarray, half_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Find points of the four edges, where they turn from dark inside to bright outside.
+
+    Gives points (4, SAMPLES, 2) and which of them (4, SAMPLES) lie on an edge.
+    """
+    along = np.roll(quad, -1, axis=0) - quad
+    outward = np.stack([along[:, 1], -along[:, 0]], axis=-1) / np.hypot(*along.T)[:, None]
+    away = quad + 0.5 * along - quad.mean(axis=0)
+    outward[(outward * away).sum(axis=1) < 0.0] *= -1.0
     share = np.linspace(END_SHARE, 1.0 - END_SHARE, SAMPLES)
     offset = np.arange(-half_px, half_px + 1e-9, STEP_PX)
-    grid = (a + share[:, None] * along)[:, None, :] + offset[None, :, None] * outward
-    grid = grid.astype(np.float32)
+    feet = quad[:, None] + share[:, None] * along[:, None]
+    grid = feet[:, :, None] + offset[:, None] * outward[:, None, None]
+    grid = grid.reshape(4 * SAMPLES, len(offset), 2).astype(np.float32)
     values = cv2.remap(
         pixels, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     ).astype(float)
-    slope = np.diff(values, axis=1) / STEP_PX
+    slope = (values[:, 1:] - values[:, :-1]) / STEP_PX
     # What is far below the steepest place is noise or the next cell.
-    weight = np.clip(slope - 0.2 * slope.max(axis=1, keepdims=True), 0.0, None)
-    total = weight.sum(axis=1)
+    steepest = slope.max(axis=1)
+    weight = np.maximum(slope - 0.2 * steepest[:, None], 0.0)
     middle = 0.5 * (offset[1:] + offset[:-1])
-    at = (weight * middle).sum(axis=1) / np.maximum(total, 1e-9)
+    at = weight @ middle / np.maximum(weight.sum(axis=1), 1e-9)
     height, width = pixels.shape
-    points = (a + share[:, None] * along) + at[:, None] * outward
-    good = (
-        (slope.max(axis=1) > GRADIENT_MIN)
-        & (points > 1.0).all(axis=1)
-        & (points < [width - 2.0, height - 2.0]).all(axis=1)
-    )
-    return points[good]
+    points = feet + at.reshape(4, SAMPLES, 1) * outward[:, None]
+    inside = (points > 1.0).all(axis=2) & (points < [width - 2.0, height - 2.0]).all(axis=2)
+    return points, inside & (steepest > GRADIENT_MIN).reshape(4, SAMPLES)
 
 
 def _fit_line(points: np.ndarray, outlier: float) -> np.ndarray:
     """Fit (n_x, n_y, d) with n . p = d by total least squares, once without outliers."""
     for _ in range(2):
-        centre = points.mean(axis=0)
-        normal = np.linalg.svd(points - centre, full_matrices=False)[2][1]
-        error = np.abs((points - centre) @ normal)
-        kept = points[error <= max(outlier, 2.0 * float(np.median(error)))]
+        centre = points.sum(axis=0) / len(points)
+        away = points - centre
+        (xx, xy), (_, yy) = (away.T @ away).tolist()
+        along = 0.5 * math.atan2(2.0 * xy, xx - yy)
+        normal = np.array([-math.sin(along), math.cos(along)])
+        error = np.abs(away @ normal)
+        ordered = np.sort(error)
+        median = 0.5 * float(ordered[(len(error) - 1) // 2] + ordered[len(error) // 2])
+        kept = points[error <= max(outlier, 2.0 * median)]
         if len(kept) == len(points) or len(kept) < POINTS_MIN:
             break
         points = kept
