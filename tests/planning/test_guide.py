@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lastmile.geometry.grid import clearance_field
+from lastmile.planning import _grid
 from lastmile.planning.config import GuideConfig
 from lastmile.planning.guide import find_guide
 from lastmile.planning.local_map import LocalMap
@@ -60,3 +61,42 @@ def test_part_of_a_map_has_the_same_cells_in_the_same_places():
         assert inside == pytest.approx(getattr(local_map, name).sample(probes), abs=1e-6)
     for probe in probes:
         assert part.unknown[part.cell_of(probe)] == local_map.unknown[local_map.cell_of(probe)]
+
+
+def plain_costs(cell_cost, start):
+    """Costs of reaching each cell, by relaxing all moves until nothing changes."""
+    rows, columns = cell_cost.shape
+    cost = np.full((rows + 2, columns + 2), np.inf)
+    ringed = np.pad(np.where(cell_cost < 0.0, np.inf, cell_cost.astype(float)), 1, "edge")
+    cost[1 + start // columns, 1 + start % columns] = 0.0
+    while True:
+        before = cost.copy()
+        for di, dj in np.ndindex(3, 3):
+            rolled = np.roll(before, (di - 1, dj - 1), (0, 1))
+            step = 0.5 * (ringed + np.roll(ringed, (di - 1, dj - 1), (0, 1)))
+            new = rolled + np.hypot(di - 1, dj - 1) * step
+            cost[1:-1, 1:-1] = np.fmin(cost, new)[1:-1, 1:-1]
+        if np.array_equal(before, cost):
+            return cost[1:-1, 1:-1].ravel()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_search_of_ways_finds_the_cell_of_least_sum_and_stops(seed):
+    rng = np.random.default_rng(seed)
+    cell_cost = rng.uniform(1.0, 3.0, (30, 40)).astype(np.float32)
+    cell_cost[rng.random((30, 40)) < 0.2] = -1.0
+    start = 15 * 40 + 5
+    cell_cost[15, 5] = 1.0
+    left = 2.0 * np.abs(np.arange(40) - 20.0) * np.ones((30, 1))
+    cost, parent = np.empty(1200), np.empty(1200, np.int32)
+    _grid.cheapest_ways(cell_cost, start, left.ravel(), cost, parent)
+    plain = plain_costs(cell_cost, start)
+    end = int(np.argmin(plain + left.ravel()))
+    assert int(np.argmin(cost + left.ravel())) == end
+    assert cost[end] == pytest.approx(plain[end], abs=1e-9)
+    assert np.isfinite(cost).sum() < np.isfinite(plain).sum()
+    way = [end]
+    while parent[way[-1]] >= 0:
+        way.append(int(parent[way[-1]]))
+    assert way[-1] == start
+    assert np.diff(cost[way]).max() < 0.0

@@ -5,6 +5,9 @@ from libc.math cimport M_PI, cos, fabs, fmax, fmin, hypot, round, sin, sqrt
 
 import numpy as np
 
+# More than sums that are equal may differ by rounding.
+cdef double SLACK = 1e-6
+
 
 cdef void _push(double[::1] keys, int[::1] items, int* size, double key, int item) noexcept nogil:
     cdef int i = size[0], parent
@@ -36,16 +39,21 @@ cdef int _pop(double[::1] keys, int[::1] items, int* size, double* key) noexcept
     return top
 
 
-def cheapest_ways(const float[:, ::1] cell_cost, int start, double[::1] cost, int[::1] parent):
+def cheapest_ways(
+    const float[:, ::1] cell_cost, int start, const double[::1] left, double[::1] cost,
+    int[::1] parent,
+):
     """
     Dijkstra's algorithm on an 8-connected grid.
 
-    `cell_cost` is the cost per cell length, negative where no way leads; `cost` gets the cost of
-    reaching each cell (inf where unreached) and `parent` the cell before it (-1 for none).
+    `cell_cost` is the cost per cell length, negative where no way leads, and `left` what is still
+    to pay from each cell; `cost` gets the cost of reaching each cell (inf where unreached) and
+    `parent` the cell before it (-1 for none). It ends when no other cell can have a least sum of
+    `cost` and `left`: costs of the rest are then none or too high.
     """
     cdef int rows = cell_cost.shape[0], columns = cell_cost.shape[1]
     cdef int n = rows * columns, size = 0, cell, other, i, j, di, dj
-    cdef double key, step, c
+    cdef double key, step, c, least_left = np.min(left), best = np.inf
     cdef double diagonal = sqrt(2.0)
     # A cell is pushed at most once per neighbour.
     cdef double[::1] keys = np.empty(8 * n + 1)
@@ -59,6 +67,9 @@ def cheapest_ways(const float[:, ::1] cell_cost, int start, double[::1] cost, in
             cell = _pop(keys, items, &size, &key)
             if key > cost[cell]:
                 continue
+            best = fmin(best, key + left[cell])
+            if key + least_left > best + SLACK:
+                break
             i, j = cell // columns, cell % columns
             for di in range(-1, 2):
                 if i + di < 0 or i + di >= rows:

@@ -62,11 +62,6 @@ def find_guide(
     start = near.cell_of(pose[:2])
     label, offset_m = _nearest_samples(near, stretch)
     cell_cost = _cell_costs(config, near, offset_m, half_widths_m[label], pose, last)
-    rows, columns = near.shape
-    cost, parent = np.empty(rows * columns), np.empty(rows * columns, np.int32)
-    first = start[0] * columns + start[1]
-    _grid.cheapest_ways(cell_cost, first, cost, parent)
-    cost *= near.clearance.resolution_m
     arcs = stretch.arcs_m[label]
     left_m = stretch.arcs_m[-1] - arcs + 0.3 * offset_m
     if goal is not None:
@@ -74,7 +69,12 @@ def find_guide(
         if to_goal_m[start] < DIRECT_M and cell_cost[near.cell_of(goal)] > 0.0:
             return _straight_to(goal, pose, stretch)
         left_m = np.where(left_m < GOAL_ZONE_M, to_goal_m, left_m)
-    worth = cost + config.progress_gain * left_m.ravel()
+    rows, columns = near.shape
+    cost, parent = np.empty(rows * columns), np.empty(rows * columns, np.int32)
+    first = start[0] * columns + start[1]
+    left = config.progress_gain * left_m.ravel()
+    _grid.cheapest_ways(cell_cost, first, left / near.clearance.resolution_m, cost, parent)
+    worth = cost * near.clearance.resolution_m + left
     end = int(np.argmin(worth))
     if not np.isfinite(worth[end]):
         return None
