@@ -11,6 +11,7 @@ from lastmile.planning.local_map import LocalMap
 from lastmile.planning.reference import Stretch
 
 CELL_M = 0.1
+MOVES = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 
 
 def cluttered_map(rng):
@@ -71,11 +72,10 @@ def plain_costs(cell_cost, start):
     cost[1 + start // columns, 1 + start % columns] = 0.0
     while True:
         before = cost.copy()
-        for di, dj in np.ndindex(3, 3):
-            rolled = np.roll(before, (di - 1, dj - 1), (0, 1))
-            step = 0.5 * (ringed + np.roll(ringed, (di - 1, dj - 1), (0, 1)))
-            new = rolled + np.hypot(di - 1, dj - 1) * step
-            cost[1:-1, 1:-1] = np.fmin(cost, new)[1:-1, 1:-1]
+        for move in MOVES:
+            step = 0.5 * np.hypot(*move) * (ringed + np.roll(ringed, move, (0, 1)))
+            new = np.roll(before, move, (0, 1)) + step
+            cost[1:-1, 1:-1] = np.minimum(cost, new)[1:-1, 1:-1]
         if np.array_equal(before, cost):
             return cost[1:-1, 1:-1].ravel()
 
