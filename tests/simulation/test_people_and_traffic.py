@@ -6,7 +6,7 @@ import shapely
 from worlds import drive, make_world, of
 
 from lastmile.geometry import se2
-from lastmile.simulation import traffic
+from lastmile.simulation import people, traffic
 from lastmile.simulation.people import RADIUS_M, nearest_on_outline
 from lastmile.types import Command, SignalPhase
 
@@ -49,6 +49,25 @@ def test_people_never_walk_through_the_robot(busy):
         _, distance, inside = nearest_on_outline(outline, moment.people[:, 1:3])
         assert not inside.any()
         assert distance.min() > RADIUS_M - 0.1
+
+
+def test_people_near_the_robot_walk_on_at_the_end_of_their_way():
+    world = make_world(seed=4, start_pose=[0.0, 4.75, 0.0], people={"count": 0})
+    world._look = lambda faults: []
+    points = np.column_stack([np.arange(-11.0, 3.0), np.full(14, -4.75)])
+    assert world.people.add(points, ("",) * len(points), 1.4)
+    truth = of(drive(world, 14.0), "ground_truth")
+    x = np.array([m.people[0, 1] for m in truth if len(m.people)])
+    assert x[-1] > 5.0
+    assert np.diff(x).min() > -1e-3
+
+
+def test_nobody_goes_back_for_a_point_of_the_way_that_was_passed_aside():
+    here, after = [10.0, 0.0], [11.0, 0.0]
+    assert not people._passed(8.5, 0.0, here, after)
+    assert people._passed(9.2, 0.5, here, after)
+    assert people._passed(10.2, 1.8, here, after)
+    assert not people._passed(10.2, 4.0, here, after)
 
 
 def test_cars_keep_right_and_within_the_limit(busy):

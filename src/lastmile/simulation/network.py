@@ -53,6 +53,13 @@ class Network:
         i = int(np.argmin(distance))
         return int(self._owner[i]), float(distance[i])
 
+    def direction(self, index: int, point: np.ndarray) -> np.ndarray:
+        """Give the direction (2,) of an edge at its point nearest to a place, forwards."""
+        fine = self._fine[index]
+        i = int(np.argmin(np.hypot(*(fine - point).T)))
+        along = fine[min(i + 1, len(fine) - 1)] - fine[max(i - 1, 0)]
+        return along / max(1e-9, float(np.hypot(*along)))
+
     def edges_within(self, point: np.ndarray, least_m: float, most_m: float) -> np.ndarray:
         """Points (N, 3) of edge index, x, y that lie in a ring about a point."""
         distance = np.hypot(*(self._points - np.asarray(point)[:2]).T)

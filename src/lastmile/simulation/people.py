@@ -28,6 +28,8 @@ FOLLOWER_RATIO, NUDGE_RATIO = 0.4, 0.35
 ROBOT_FORCE_MPS2, ROBOT_RANGE_M = 3.0, 0.8
 WALL_FORCE_MPS2, WALL_RANGE_M = 3.0, 0.25
 LEAST_SPAWN_M = 5.0
+ASIDE_M = 3.0
+"""Points of a way that are passed at less than this are done with."""
 PASSING_M = 1.0
 """From the robot's middle, as people who see it like to pass."""
 
@@ -131,10 +133,8 @@ class People:
         ended = np.array([c.index >= len(c.points) - 1 for c in self._courses])
         stay = (distance < GONE_M) & ~(ended & (distance > 12.0))
         for i in np.flatnonzero(ended & stay):
-            # In sight of the robot nobody vanishes: they turn back.
-            course = self._courses[i]
-            course.points, course.crossing = course.points[::-1], course.crossing[::-1]
-            course.index = min(1, len(course.points) - 1)
+            # In sight of the robot nobody vanishes, nor turns back on the spot: they walk on.
+            self._courses[i] = self._onward(self._courses[i])
         if stay.all():
             return
         self._courses = [c for c, keep in zip(self._courses, stay, strict=True) if keep]
@@ -161,6 +161,16 @@ class People:
             if np.hypot(*(points[0] - robot)) > least:
                 self.add(points, walk.crossing[start:], self._draw_speed())
 
+    def _onward(self, course: Course) -> Course:
+        """Go on from the end of a way, in the sense in which it came there."""
+        before, end = np.array(course.points[-2:])
+        edge, _ = self._network.nearest(end)
+        ahead = self._network.direction(edge, end) @ (end - before) >= 0.0
+        walk = self._network.wander(edge, bool(ahead), 150.0, self._rng)
+        start = int(np.argmin(np.hypot(*(walk.points - end).T)))
+        points = offset_points(walk, self._rng)[start:].tolist()
+        return Course(points, walk.crossing[start:], min(1, len(points) - 1), course.stand_off)
+
     def _draw_speed(self) -> float:
         drawn = self._rng.normal(self.scenario.speed_mps, self.scenario.speed_sigma_mps)
         return float(np.clip(drawn, 0.5, 2.2))
@@ -185,8 +195,7 @@ class People:
             last = len(course.points) - 1
             free = self._may_enter(course, stamp_s)
             while course.index < last and free:
-                to_x, to_y = course.points[course.index]
-                if (to_x - x) ** 2 + (to_y - y) ** 2 > 1.2:
+                if not _passed(x, y, *course.points[course.index : course.index + 2]):
                     break
                 course.index += 1
                 free = self._may_enter(course, stamp_s)
@@ -290,6 +299,14 @@ class People:
             self.positions[i] = nearest[i] + RADIUS_M * unit[i]
             inward = min(0.0, float(self.velocities[i] @ unit[i]))
             self.velocities[i] -= inward * unit[i]
+
+
+def _passed(x: float, y: float, here: list[float], after: list[float]) -> bool:
+    """Tell whether a point of a way is reached, or was passed aside: nobody goes back for it."""
+    to_x, to_y = here[0] - x, here[1] - y
+    square = to_x * to_x + to_y * to_y
+    behind = to_x * (after[0] - here[0]) + to_y * (after[1] - here[1]) < 0.0
+    return square <= 1.2 or (behind and square < ASIDE_M * ASIDE_M)
 
 
 def nearest_on_outline(
