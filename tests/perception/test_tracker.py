@@ -110,6 +110,72 @@ def test_people_who_pass_each_other_keep_their_ids():
     assert after == ids
 
 
+def gait(rng, times):
+    """Where a lidar sees the centre of somebody, against where it is: noise, and steps at 2 Hz."""
+    phase = 4.0 * np.pi * times + rng.uniform(0.0, 2.0 * np.pi)
+    wobble = 0.03 * np.stack([np.sin(phase), np.cos(phase)], axis=1)
+    return wobble + rng.normal(0.0, 0.05, (len(times), 2))
+
+
+def walk_by_speeds(rng, times_s, speeds_mps, start=(5.0, 1.0), seconds=4.0):
+    """Positions seen (N, 2) and true velocities (N, 2) at 10 Hz of a walk along x."""
+    fine = np.arange(0.0, seconds, 0.01)
+    speed = np.interp(fine, times_s, speeds_mps)
+    way = np.concatenate([[0.0], np.cumsum(0.01 * speed)[:-1]])
+    times, speed, way = fine[::10], speed[::10], way[::10]
+    still = np.zeros(len(times))
+    seen = np.asarray(start) + np.stack([way, still], axis=1) + gait(rng, times)
+    return seen, np.stack([speed, still], axis=1)
+
+
+TURNS_ROUND = (0.0, 2.5, 2.75, 3.27), (-1.3, -1.3, 0.0, 1.3)
+
+
+@pytest.mark.parametrize("unseen", [0, 4, 8])
+@pytest.mark.parametrize("seed", range(8))
+def test_walker_who_turns_round_keeps_its_id_and_has_no_ghost(seed, unseen):
+    seen, velocity = walk_by_speeds(np.random.default_rng(seed), *TURNS_ROUND, seconds=4.5)
+    tracker = Tracker(CONFIG)
+    for k, position in enumerate(seen):
+        hides = 26 <= k < 26 + unseen
+        tracker.update(0.1 * k, detections([] if hides else position), nowhere)
+        assert [t.id for t in tracker.tracks] == [1]
+    assert np.hypot(*(tracker.velocities()[0] - velocity[-1])) < 0.5
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_walker_who_stood_has_a_velocity_soon_after_setting_off(seed):
+    setting_off = (0.0, 2.0, 2.25, 5.0, 5.52), (1.3, 1.3, 0.0, 0.0, 1.3)
+    seen, velocity = walk_by_speeds(np.random.default_rng(seed), *setting_off, seconds=6.0)
+    tracker = Tracker(CONFIG)
+    run(tracker, seen[:50, None])
+    assert not tracker.moving.any()
+    run(tracker, seen[50:59, None], start=5.0)
+    assert [t.id for t in tracker.tracks] == [1]
+    assert np.hypot(*(tracker.velocities()[0] - velocity[58])) < 0.5
+
+
+def test_pole_that_comes_into_view_is_not_taken_for_the_walker_lost_there():
+    seen, _ = walk_by_speeds(np.random.default_rng(2), *TURNS_ROUND)
+    tracker = Tracker(CONFIG)
+    run(tracker, seen[:25, None])
+    run(tracker, [np.zeros((0, 2))] * 5, start=2.5)
+    run(tracker, [seen[24, None] + [0.6, 0.6]], start=3.0, fresh=0.0)
+    assert [t.id for t in tracker.tracks] == [1, 2]
+    assert [t.thing for t in tracker.tracks] == [-1, 0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_people_who_pass_at_arms_length_keep_their_ids(seed):
+    rng = np.random.default_rng(seed)
+    there, _ = walk_by_speeds(rng, (0.0, 4.0), (1.3, 1.3), start=(0.0, 1.0))
+    back, _ = walk_by_speeds(rng, (0.0, 4.0), (-1.3, -1.3), start=(5.2, 1.6))
+    tracker = Tracker(CONFIG)
+    for k, both in enumerate(np.stack([there, back], axis=1)):
+        tracker.update(0.1 * k, detections(both), nowhere)
+        assert [(t.id, t.thing) for t in tracker.tracks] == [(1, 0), (2, 1)]
+
+
 def test_car_at_fifty_km_per_hour_is_followed():
     rng = np.random.default_rng(2)
     tracker = Tracker(CONFIG)

@@ -47,6 +47,8 @@ before the robot flicker for a few scans and would count as people from then on.
 PERSON_WIDTH_MIN_M, PERSON_HEIGHT_MIN_M = 0.06, 1.2
 """New things that do not move must be so wide and so high to be thought of as people."""
 LORRY_MIN_M = 2.4
+WALKS_MPS, JUST_S = 1.5, 1.0
+"""How fast a walker gets away from where it was last seen, and for how long it is sought there."""
 NO_COST = 1e6
 
 
@@ -80,6 +82,7 @@ class Track:
     id: int
     first_s: float
     seen_s: float
+    seen_at: np.ndarray
     hits: int
     length_m: float
     width_m: float
@@ -170,6 +173,9 @@ class Tracker:
         sigma = self._sigma(detections)
         rows, columns = self._associate(detections, sigma)
         self._correct(rows, columns, detections, sigma)
+        again, found = self._find_again(rows, columns, detections)
+        self._restart(again, found, detections, sigma)
+        rows, columns = np.append(rows, again), np.append(columns, found)
         self._miss(_others(len(self.tracks), rows), p_before, seen_free)
         self._end()
         self._begin(_others(len(detections.thing), columns), detections, sigma)
@@ -223,6 +229,19 @@ class Tracker:
             & (speed > 2.0 * np.sqrt(variance))
         )
 
+    def _just_moved(self) -> np.ndarray:
+        """Tell which tracks are of small things that moved for a while, up to a moment ago."""
+        return np.array(
+            [
+                t.moved_scans >= MOVED_SCANS
+                and t.length_m < SMALL_M
+                and self.stamp_s - t.moved_s < JUST_S
+                and self.stamp_s - t.seen_s < JUST_S
+                for t in self.tracks
+            ],
+            bool,
+        )
+
     def _positions(self, moving: np.ndarray) -> np.ndarray:
         return np.where(moving[:, None], self._state.moving[:, :2], self._state.standing)
 
@@ -268,6 +287,49 @@ class Tracker:
         seen = self._state.take(rows)
         motion_models.correct(seen, detections.position[columns], sigma[columns], evidence)
         self._state.put(rows, seen)
+        self._note(rows, columns, detections)
+
+    def _find_again(self, rows, columns, detections: Detections):
+        """
+        Assign detections that are left over to the tracks of walkers just lost, as a second stage.
+
+        Who brakes or turns round unseen is not where the track coasts to, but no farther from where
+        it was last seen than it can have gone. A pole that comes into view there is nobody: it
+        stands on ground that was never free.
+        """
+        lost = np.flatnonzero(self._just_moved() & _without(len(self.tracks), rows))
+        pole = detections.tall | (detections.fresh < FRESH_LONG)
+        left = np.flatnonzero(
+            (detections.length_m < SMALL_M) & ~pole & _without(len(detections.thing), columns)
+        )
+        if lost.size == 0 or left.size == 0:
+            return lost[:0], left[:0]
+        seen_at = np.array([self.tracks[i].seen_at for i in lost])
+        unseen_s = self.stamp_s - np.array([self.tracks[i].seen_s for i in lost])
+        dx = seen_at[:, 0, None] - detections.position[left, 0]
+        dy = seen_at[:, 1, None] - detections.position[left, 1]
+        distance = np.hypot(dx, dy)
+        reach = self.config.gate_min_m + WALKS_MPS * unseen_s
+        cost = np.where(distance < reach[:, None], distance, NO_COST)
+        i, j = linear_sum_assignment(cost)
+        good = cost[i, j] < NO_COST
+        return lost[i[good]], left[j[good]]
+
+    def _restart(self, rows, columns, detections: Detections, sigma: np.ndarray) -> None:
+        """Begin the motion of things found again anew, at the mean velocity since last seen."""
+        if rows.size == 0:
+            return
+        position = detections.position[columns]
+        speed_sigma = np.full(rows.size, self.config.speed_prior_mps)
+        state = motion_models.start(position, sigma[columns], speed_sigma)
+        seen_at = np.array([self.tracks[i].seen_at for i in rows])
+        unseen_s = self.stamp_s - np.array([self.tracks[i].seen_s for i in rows])
+        state.moving[:, 2:] = (position - seen_at) / unseen_s[:, None]
+        self._state.put(rows, state)
+        self._note(rows, columns, detections)
+
+    def _note(self, rows, columns, detections: Detections) -> None:
+        """Note what was seen of tracks."""
         for i, j, *sizes, range_m in zip(
             rows.tolist(),
             columns.tolist(),
@@ -279,6 +341,7 @@ class Tracker:
         ):
             track = self.tracks[i]
             track.seen_s = self.stamp_s
+            track.seen_at = detections.position[j]
             track.hits += 1
             track.visible_misses = 0
             track.thing = int(detections.thing[j])
@@ -352,6 +415,7 @@ class Tracker:
                     self._next_id,
                     self.stamp_s,
                     self.stamp_s,
+                    detections.position[j],
                     1,
                     float(detections.length_m[j]),
                     float(detections.width_m[j]),
@@ -378,11 +442,16 @@ class Tracker:
                     track.top_speed_mps = max(0.98 * track.top_speed_mps, v)
 
 
-def _others(count: int, taken: np.ndarray) -> np.ndarray:
-    """Give the numbers below `count` that are not taken."""
+def _without(count: int, taken: np.ndarray) -> np.ndarray:
+    """Give a mask (count,) that is false where taken."""
     free = np.ones(count, bool)
     free[taken] = False
-    return np.flatnonzero(free)
+    return free
+
+
+def _others(count: int, taken: np.ndarray) -> np.ndarray:
+    """Give the numbers below `count` that are not taken."""
+    return np.flatnonzero(_without(count, taken))
 
 
 def _like_a_person(track: Track) -> bool:
