@@ -111,6 +111,7 @@ NODES = {
                 "signals",
                 "base/state",
             ),
+            trigger="obstacles",
             publishes=("plan", "planner/status", "route"),
             text="How to follow the route among what is around.",
             serves=("follow_route",),

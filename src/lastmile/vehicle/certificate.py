@@ -23,7 +23,7 @@ CLOSES_M = 0.002
 """Way in a step, towards a person, that is none to speak of."""
 PASSING_SLACK_M = 0.05
 """Outlines of people are seen from one side only."""
-STANDS_BEFORE_S = 1.0
+STANDS_BEFORE_S = 1.25
 """Before anybody who comes from ahead or aside could touch it the robot has stood for so long."""
 TOUCHED_WITHIN_S, NEARLY_M = 1.5, 0.15
 """A robot that stands goes on standing while somebody is so near to walking (nearly) into it."""
@@ -83,13 +83,17 @@ class Certifier:
         return ground or self._check_discs(motion, around, stops)
 
     def is_walked_into(self, pose: np.ndarray, around: Surroundings) -> str:
-        """Say who is about to walk into the robot where it stands at `pose`, empty if nobody."""
+        """
+        Say who is about to walk into the robot where it stands at `pose`, empty if nobody.
+
+        Who walks along it at arm's length is one of them until gone: the next step may be aside.
+        """
         people = [d for d in around.discs if d.kind is ObstacleKind.PERSON and d.moving]
         middles = _along(self.middles_m, pose[None])
         reach_m = self._radius_m + NEARLY_M
         for disc in _that_may_come(people, around.times_s, TOUCHED_WITHIN_S, middles, reach_m):
             gap_m = self._gaps(pose, 0.0, TOUCHED_WITHIN_S, disc, around.times_s)
-            if gap_m.min() < min(NEARLY_M, gap_m[0] - 2.0 * CLOSES_M):
+            if gap_m.min() < NEARLY_M and (disc.centres[-1] != disc.centres[0]).any():
                 return f"{disc.kind.value} {disc.id} walks up to the robot"
         return ""
 
