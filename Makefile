@@ -1,7 +1,6 @@
 # make setup          the environment in .venv; only what changed since the last time
 # make demo           a delivery in simulation, from locker to locker
 # make test           the tests; PYTEST_ARGS="tests/planning -k route" picks some
-# make test-delivery  the full delivery over ROS 2
 # make lint           ruff and the import rules
 # make bench          the benchmarks
 # make scorecard-NAME what the stack promises in an area, measured
@@ -23,7 +22,7 @@ LIDAR_MAP_SEEDS ?= 40
 BIN := .venv/bin
 INSTALL := $(PYTHON) src/environment/install.py
 
-.PHONY: setup ext demo test test-delivery lint bench campaign-lidar-map campaign-tests \
+.PHONY: setup ext demo test lint bench campaign-lidar-map campaign-tests \
   colcon-build ros-workspace clean
 
 setup:
@@ -37,12 +36,7 @@ demo: setup
 
 # One thread per numeric library: the tests start processes that share few cores.
 test: setup
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -u -m pytest -m "not delivery" \
-	  $(PYTEST_ARGS)
-
-# The full delivery over ROS takes minutes, and the planner still gets stuck in some runs.
-test-delivery: setup
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -u -m pytest -m delivery
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -u -m pytest $(PYTEST_ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -68,7 +62,7 @@ campaign-lidar-map: setup
 campaign-tests: setup
 	@rm -rf runs/tests docs/scorecard/campaigns/tests.json; mkdir -p runs/tests
 	@began=$$(date +%s); \
-	  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -u -m pytest -m "not delivery" --cov \
+	  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -u -m pytest --cov \
 	  --cov-report=json:runs/tests/coverage.json --junitxml=runs/tests/junit.xml; \
 	  echo $$(($$(date +%s) - began)) > runs/tests/seconds
 	@$(BIN)/lastmile campaign tests

@@ -235,6 +235,22 @@ def test_person_who_steps_in_front_is_not_hit():
     assert world.least_people_m > 0.2
 
 
+def test_robot_stands_on_while_somebody_who_walked_up_to_it_hesitates():
+    world = sidewalk(20.0)
+    world.pose = np.array([0.0, 0.0, np.pi / 2])
+    walker = Walker(np.array([1.6, 0.0]), np.array([-0.8, 0.0]))
+    world.walkers.append(walker)
+    world.drive(make_route([[0, 0], [10, 0]]))
+    world.run(0.6)
+    walker.velocity = np.zeros(2)
+    world.run(0.7)
+    assert world.pose[2] == pytest.approx(np.pi / 2, abs=1e-3)
+    assert "walks up to the robot" in world.status.reason
+    walker.velocity = np.array([0.8, 0.0])
+    world.run(15.0)
+    assert world.pose[0] > 1.0
+
+
 def test_bad_route_is_refused_with_the_rule():
     world = sidewalk(5.0)
     route = make_route([[0, 0], [5, 0]])
@@ -244,3 +260,19 @@ def test_bad_route_is_refused_with_the_rule():
     world.run(0.2)
     assert world.result.outcome is TaskOutcome.FAILED
     assert "finite" in world.result.text
+
+
+def test_a_plan_is_made_for_every_message_of_obstacles_and_when_none_comes():
+    world = sidewalk(20.0)
+    world.drive(make_route([[0, 0], [10, 0]]))
+    planned_at = []
+    for k in range(50):
+        t = 0.02 * k
+        # Obstacles come at 10 Hz, between the beats of the planner's own timer.
+        if k % 5 == 2 and k < 25:
+            world._sense(t)
+            world.planner.receive("obstacles", world._obstacles(t))
+        planned_at += [t for topic, _ in world.planner.step(t) if topic == "plan"]
+    with_obstacles = [t for t in planned_at if 0.03 < t < 0.46]
+    assert with_obstacles == pytest.approx([0.04, 0.14, 0.24, 0.34, 0.44])
+    assert np.diff([t for t in planned_at if t > 0.43]) == pytest.approx(0.1)

@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
 SILENT = {"teleop/cmd_vel", "initialpose"}
 
 
-@pytest.mark.delivery
 def test_parcel_comes_to_its_locker_and_the_run_is_told_in_full(demo):
     run = demo("--scenario", "quiet", "--rate", "4")
     assert run.process.wait(800.0) == 0, run.said()

@@ -43,6 +43,8 @@ from lastmile.vehicle.motion_plan import Motion, drive_then_brake, stand
 PREDICTION_S = 6.0
 NEAR_M = 8.0
 """Moving obstacles that do not come nearer are of no concern."""
+WARY_S = 1.0
+"""The robot stands for so long after somebody last walked up to it."""
 HELD_MPS = 0.2
 PROGRESS_M = 0.2
 
@@ -93,6 +95,7 @@ class LocalPlanner:
         self._turning = Turning(step_s, self._certifier)
         self._maneuvering = Maneuvering(step_s, self._certifier)
         self._arrival = Arrival(config.arrival, config.mpc.field_distance_m)
+        self._came = "", -np.inf
         self._best_m = -np.inf
         self._progress_s = np.nan
         self._times_s = np.arange(0.0, PREDICTION_S + 1e-9, config.mpc.step_s)
@@ -179,7 +182,7 @@ class LocalPlanner:
 
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
         stands = abs(start.twist[0]) < STANDING_MPS
-        if stands and (comes := self._certifier.is_walked_into(start.pose, around)):
+        if stands and (comes := self._who_comes(scene.stamp_s, start, around)):
             self._candidates.forget()
             return self._stopping.plan(start, around, comes)
         arrival = self._arrive(start, around)
@@ -207,6 +210,14 @@ class LocalPlanner:
         if plan.motion.moves or reason.startswith("crossing"):
             return plan
         return self._stuck(plan, start, around, held=limit[0] < HELD_MPS)
+
+    def _who_comes(self, stamp_s: float, start: Start, around: Surroundings) -> str:
+        """Say who walks up to the standing robot, or did a moment ago: they may hesitate."""
+        comes = self._certifier.is_walked_into(start.pose, around)
+        if comes:
+            self._came = comes, stamp_s
+        came, last_s = self._came
+        return comes or (came if stamp_s - last_s < WARY_S else "")
 
     # ------------------------------------------------------------------------- guide and speed
 

@@ -25,8 +25,10 @@ PASSING_SLACK_M = 0.05
 """Outlines of people are seen from one side only."""
 STANDS_BEFORE_S = 1.25
 """Before anybody who comes from ahead or aside could touch it the robot has stood for so long."""
-TOUCHED_WITHIN_S, NEARLY_M = 1.5, 0.15
-"""A robot that stands goes on standing while somebody is so near to walking (nearly) into it."""
+NEARLY_M = 0.2
+"""People do not walk quite straight: who would pass a robot so near is taken to touch it."""
+PASSES_WITHIN_S, PASSES_M = 1.5, 0.4
+"""A robot that stands goes on standing while somebody walks by so soon and so near."""
 ROUNDING_M = 1e-6
 """Any more, and one plan after another would add it up to a way into what stands there."""
 
@@ -86,14 +88,14 @@ class Certifier:
         """
         Say who is about to walk into the robot where it stands at `pose`, empty if nobody.
 
-        Who walks along it at arm's length is one of them until gone: the next step may be aside.
+        Who walks by at arm's length is one of them until gone: the next step may be aside.
         """
         people = [d for d in around.discs if d.kind is ObstacleKind.PERSON and d.moving]
         middles = _along(self.middles_m, pose[None])
-        reach_m = self._radius_m + NEARLY_M
-        for disc in _that_may_come(people, around.times_s, TOUCHED_WITHIN_S, middles, reach_m):
-            gap_m = self._gaps(pose, 0.0, TOUCHED_WITHIN_S, disc, around.times_s)
-            if gap_m.min() < NEARLY_M and (disc.centres[-1] != disc.centres[0]).any():
+        reach_m = self._radius_m + PASSES_M
+        for disc in _that_may_come(people, around.times_s, PASSES_WITHIN_S, middles, reach_m):
+            gap_m = self._gaps(pose, 0.0, PASSES_WITHIN_S, disc, around.times_s)
+            if gap_m.min() < PASSES_M and (disc.centres[-1] != disc.centres[0]).any():
                 return f"{disc.kind.value} {disc.id} walks up to the robot"
         return ""
 
@@ -172,7 +174,8 @@ class Certifier:
         after_s = stamp_s + np.linspace(0.0, STANDS_BEFORE_S, 5)
         centre = _centres_at(disc, after_s, times_s)
         ahead = sense * ((centre - pose[:2]) @ heading) > (sense * self.middles_m).min()
-        touches = self._gaps(pose, stamp_s, STANDS_BEFORE_S, disc, times_s) < 0.0
+        gap_m = self._gaps(pose, stamp_s, STANDS_BEFORE_S, disc, times_s)
+        touches = gap_m < (NEARLY_M if gap_m.min() < gap_m[0] - 2.0 * CLOSES_M else 0.0)
         # Carried on through the robot, who follows would come out ahead of it.
         return bool(touches.any() and ahead[touches.argmax()])
 
