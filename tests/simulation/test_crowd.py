@@ -43,3 +43,42 @@ def test_one_person_alone_is_not_pushed():
     force = np.ones((1, 2))
     _crowd.part(np.zeros((1, 2)), np.ones((1, 2)), 2.5, 0.35, 0.5, 0.4, 0.35, force)
     assert (force == 0.0).all()
+
+
+def test_people_turn_aside_as_by_plain_numpy():
+    rng = np.random.default_rng(3)
+    positions, velocities = rng.uniform(-4.0, 4.0, (30, 2)), rng.normal(0.0, 1.0, (30, 2))
+    velocities[0] = 0.0
+    force = np.zeros((30, 2))
+    _crowd.foresee(positions, velocities, 2.5, 3.0, 0.8, force)
+    wanted = np.zeros((30, 2))
+    for i in range(1, 30):
+        speed = np.hypot(*velocities[i])
+        right = np.array([velocities[i, 1], -velocities[i, 0]]) / speed
+        for j in set(range(30)) - {i}:
+            p, w = positions[j] - positions[i], velocities[j] - velocities[i]
+            soon = -(p @ w) / (w @ w)
+            miss = p + soon * w
+            if 0.0 < soon < 3.0 and np.hypot(*miss) < 0.8 and speed >= 0.2:
+                push = 2.5 * (1.0 - np.hypot(*miss) / 0.8) * (1.0 - soon / 3.0)
+                wanted[i] += push * right * (-1.0 if -(miss @ right) < -0.1 else 1.0)
+    assert force == pytest.approx(wanted, abs=1e-9)
+    assert (np.abs(force).sum(axis=1) > 0.0).sum() > 10
+
+
+def test_two_who_walk_at_each_other_pass_on_the_right_without_stopping():
+    positions = np.array([[0.0, 0.0], [8.0, 0.0]])
+    goal = np.array([[1.3, 0.0], [-1.3, 0.0]])
+    velocities, slowest, nearest = goal.copy(), np.inf, np.inf
+    for _ in range(160):
+        force = np.empty((2, 2))
+        _crowd.part(positions, velocities, 2.5, 0.35, 0.5, 0.4, 0.35, force)
+        _crowd.foresee(positions, velocities, 2.5, 3.0, 0.8, force)
+        velocities = velocities + 0.05 * (force + (goal - velocities) / 0.5)
+        positions = positions + 0.05 * velocities
+        slowest = min(slowest, np.hypot(*velocities.T).min())
+        nearest = min(nearest, np.hypot(*(positions[1] - positions[0])))
+    assert positions[0, 0] > 8.0
+    assert positions[0, 1] < 0.0 < positions[1, 1]
+    assert slowest > 0.8
+    assert nearest > 0.5

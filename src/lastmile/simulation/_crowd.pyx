@@ -68,3 +68,46 @@ def part(
                     fx += behind * push * x
                     fy += behind * push * y
             force[i, 0], force[i, 1] = fx, fy
+
+
+def foresee(
+    const double[:, ::1] positions,
+    const double[:, ::1] velocities,
+    double strength,
+    double horizon_s,
+    double keep_m,
+    double[:, ::1] force,
+):
+    """
+    Turn people aside who would meet others soon; `force` (N, 2) is added to.
+
+    Who walks straight on past another at less than `keep_m` within `horizon_s` is pushed to the
+    side on which the other is not, to the right where that is hard to tell: the more so, the
+    nearer and the sooner.
+    """
+    cdef Py_ssize_t count = positions.shape[0], i, j
+    cdef double x, y, u, v, speed, square, soon_s, miss_x, miss_y, miss, left, push
+    with nogil:
+        for i in range(count):
+            speed = sqrt(velocities[i, 0] ** 2 + velocities[i, 1] ** 2)
+            if speed < 0.2:
+                continue
+            for j in range(count):
+                if j == i:
+                    continue
+                x, y = positions[j, 0] - positions[i, 0], positions[j, 1] - positions[i, 1]
+                u, v = velocities[j, 0] - velocities[i, 0], velocities[j, 1] - velocities[i, 1]
+                square = u * u + v * v
+                if x * u + y * v >= 0.0 or square < 1e-6:
+                    continue
+                soon_s = -(x * u + y * v) / square
+                miss_x, miss_y = x + soon_s * u, y + soon_s * v
+                miss = sqrt(miss_x * miss_x + miss_y * miss_y)
+                if soon_s >= horizon_s or miss >= keep_m:
+                    continue
+                push = strength * (1.0 - miss / keep_m) * (1.0 - soon_s / horizon_s)
+                left = (velocities[i, 0] * miss_y - velocities[i, 1] * miss_x) / speed
+                if left < -0.1:
+                    push = -push
+                force[i, 0] += push * velocities[i, 1] / speed
+                force[i, 1] -= push * velocities[i, 0] / speed
