@@ -209,8 +209,8 @@ def test_robot_stands_for_a_while_before_somebody_walks_into_it():
 def test_who_is_about_to_walk_into_a_robot_that_stands_is_named():
     reach_m = 0.175 + 0.326 + 0.25
     near = standing_disc(0.0, -reach_m - 0.5, velocity=(0.0, 1.0))
-    later = standing_disc(reach_m + 2.0, velocity=(-1.0, 0.0))
-    past = standing_disc(0.0, -reach_m - 0.5, velocity=(1.0, 0.2))
+    later = standing_disc(reach_m + 2.7, velocity=(-1.0, 0.0))
+    past = standing_disc(0.0, -reach_m - 0.6, velocity=(1.0, 0.2))
     stands = standing_disc(reach_m + 0.05)
     along = standing_disc(reach_m + 0.05, velocity=(0.0, -0.9))
     cases = ((near, True), (later, False), (past, False), (stands, False), (along, True))

@@ -27,8 +27,10 @@ STANDS_BEFORE_S = 1.25
 """Before anybody who comes from ahead or aside could touch it the robot has stood for so long."""
 NEARLY_M = 0.2
 """People do not walk quite straight: who would pass a robot so near is taken to touch it."""
-PASSES_WITHIN_S, PASSES_M = 1.5, 0.4
+PASSES_WITHIN_S, PASSES_M = 2.0, 0.5
 """A robot that stands goes on standing while somebody walks by so soon and so near."""
+MOMENTS = 9
+"""At which people are looked at after a stop."""
 ROUNDING_M = 1e-6
 """Any more, and one plan after another would add it up to a way into what stands there."""
 
@@ -171,7 +173,7 @@ class Certifier:
         """
         pose, sense = motion.poses[-1], -1.0 if motion.twists[:, 0].sum() < 0.0 else 1.0
         heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
-        after_s = stamp_s + np.linspace(0.0, STANDS_BEFORE_S, 5)
+        after_s = stamp_s + np.linspace(0.0, STANDS_BEFORE_S, MOMENTS)
         centre = _centres_at(disc, after_s, times_s)
         ahead = sense * ((centre - pose[:2]) @ heading) > (sense * self.middles_m).min()
         gap_m = self._gaps(pose, stamp_s, STANDS_BEFORE_S, disc, times_s)
@@ -182,9 +184,9 @@ class Certifier:
     def _gaps(
         self, pose: np.ndarray, stamp_s: float, lasts_s: float, disc: Disc, times_s: np.ndarray
     ) -> np.ndarray:
-        """Gap between a disc and the robot at `pose`, at five moments from a stamp on."""
+        """Gap between a disc and the robot at `pose`, at MOMENTS moments from a stamp on."""
         middles = _along(self.middles_m, pose[None])
-        centre = _centres_at(disc, stamp_s + np.linspace(0.0, lasts_s, 5), times_s)
+        centre = _centres_at(disc, stamp_s + np.linspace(0.0, lasts_s, MOMENTS), times_s)
         near_m = _least_gap(np.repeat(middles, len(centre), axis=0), centre)
         return near_m - disc.radius_m - self._radius_m
 
