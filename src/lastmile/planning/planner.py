@@ -43,8 +43,10 @@ from lastmile.vehicle.motion_plan import Motion, drive_then_brake, stand
 PREDICTION_S = 6.0
 NEAR_M = 8.0
 """Moving obstacles that do not come nearer are of no concern."""
+CREEPING_MPS = 0.2
+"""A robot so slow comes to stand when somebody walks up to it; else it may only turn its side."""
 WARY_S = 1.0
-"""The robot stands for so long after somebody last walked up to it."""
+"""It stands for so long after somebody last did."""
 HELD_MPS = 0.2
 PROGRESS_M = 0.2
 
@@ -181,8 +183,8 @@ class LocalPlanner:
         return Surroundings(local_map, near, self._times_s)
 
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
-        stands = abs(start.twist[0]) < STANDING_MPS
-        if stands and (comes := self._who_comes(scene.stamp_s, start, around)):
+        slow = abs(start.twist[0]) < CREEPING_MPS
+        if slow and (comes := self._who_comes(scene.stamp_s, start, around)):
             self._candidates.forget()
             return self._stopping.plan(start, around, comes)
         arrival = self._arrive(start, around)
@@ -212,7 +214,7 @@ class LocalPlanner:
         return self._stuck(plan, start, around, held=limit[0] < HELD_MPS)
 
     def _who_comes(self, stamp_s: float, start: Start, around: Surroundings) -> str:
-        """Say who walks up to the standing robot, or did a moment ago: they may hesitate."""
+        """Say who walks up to the slow robot, or did a moment ago: they may hesitate."""
         comes = self._certifier.is_walked_into(start.pose, around)
         if comes:
             self._came = comes, stamp_s
