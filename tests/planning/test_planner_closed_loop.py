@@ -14,6 +14,7 @@ from lastmile.types import (
     CrossingSignal,
     EdgeKind,
     LocalizationState,
+    ObstacleArray,
     ObstacleKind,
     RouteSpan,
     SignalPhase,
@@ -249,6 +250,22 @@ def test_robot_stands_on_while_somebody_who_walked_up_to_it_hesitates():
     walker.velocity = np.array([0.8, 0.0])
     world.run(15.0)
     assert world.pose[0] > 1.0
+
+
+def test_robot_does_not_set_off_before_it_knows_how_a_person_walks():
+    world = sidewalk(20.0)
+    world.walkers.append(Walker(np.array([2.2, 0.9]), np.zeros(2)))
+    exact, ages = world._obstacles, [0.1]
+    world._obstacles = lambda t: ObstacleArray(
+        exact(t).stamp_s, tuple(replace(o, age_s=ages[-1]) for o in exact(t).obstacles)
+    )
+    world.drive(make_route([[0, 0], [10, 0]]))
+    world.run(1.0)
+    assert world.status.reason == "person 0 came into view just now"
+    assert np.abs(world.pose).max() < 1e-3
+    ages.append(0.5)
+    world.run(3.0)
+    assert world.pose[0] > 0.3
 
 
 def test_bad_route_is_refused_with_the_rule():

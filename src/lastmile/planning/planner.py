@@ -47,6 +47,8 @@ CREEPING_MPS = 0.2
 """A robot so slow comes to stand when somebody walks up to it; else it may only turn its side."""
 WARY_S = 1.0
 """It stands for so long after somebody last did."""
+NEW_S, NEW_WITHIN_M = 0.35, 2.5
+"""Whoever was seen for so short a time and so near may walk up to it: nobody knows yet."""
 HELD_MPS = 0.2
 PROGRESS_M = 0.2
 
@@ -184,7 +186,7 @@ class LocalPlanner:
 
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
         slow = abs(start.twist[0]) < CREEPING_MPS
-        if slow and (comes := self._who_comes(scene.stamp_s, start, around)):
+        if slow and (comes := self._who_comes(scene, start, around)):
             self._candidates.forget()
             return self._stopping.plan(start, around, comes)
         arrival = self._arrive(start, around)
@@ -213,13 +215,14 @@ class LocalPlanner:
             return plan
         return self._stuck(plan, start, around, held=limit[0] < HELD_MPS)
 
-    def _who_comes(self, stamp_s: float, start: Start, around: Surroundings) -> str:
-        """Say who walks up to the slow robot, or did a moment ago: they may hesitate."""
+    def _who_comes(self, scene: Scene, start: Start, around: Surroundings) -> str:
+        """Say who walks up to the slow robot, did a moment ago (they may hesitate), or might."""
         comes = self._certifier.is_walked_into(start.pose, around)
         if comes:
-            self._came = comes, stamp_s
+            self._came = comes, scene.stamp_s
         came, last_s = self._came
-        return comes or (came if stamp_s - last_s < WARY_S else "")
+        wary = came if scene.stamp_s - last_s < WARY_S else ""
+        return comes or wary or _who_is_new(scene.obstacles, start.pose)
 
     # ------------------------------------------------------------------------- guide and speed
 
@@ -473,3 +476,13 @@ class LocalPlanner:
             out[:, i, 2] = disc.radius_m + self._robot_radius_m + wanted + disc.sigma_m[:n]
             out[:, i, 3] = people.weight
         return out
+
+
+def _who_is_new(obstacles: ObstacleArray, pose: np.ndarray) -> str:
+    """Say which person near the robot was seen for too short a time to have a velocity."""
+    for obstacle in obstacles.obstacles:
+        new = obstacle.kind is ObstacleKind.PERSON and obstacle.age_s < NEW_S
+        near = np.hypot(*(obstacle.position - pose[:2])) < NEW_WITHIN_M
+        if new and near and not obstacle.velocity.any():
+            return f"person {obstacle.id} came into view just now"
+    return ""
