@@ -19,9 +19,6 @@ class LidarConfig:
         0.0003, "Growth of the range noise with range.", low=0.0, high=0.01
     )
     dropout_ratio: float = param(0.005, "Returns lost by chance.", low=0.0, high=1.0)
-    grazing_sine: float = param(
-        0.03, "Sine of incidence below which a surface seldom answers.", low=0.0, high=0.5
-    )
 
 
 @dataclass(frozen=True)
