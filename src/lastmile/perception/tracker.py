@@ -304,8 +304,7 @@ class Tracker:
         )
         if lost.size == 0 or left.size == 0:
             return lost[:0], left[:0]
-        seen_at = np.array([self.tracks[i].seen_at for i in lost])
-        unseen_s = self.stamp_s - np.array([self.tracks[i].seen_s for i in lost])
+        seen_at, unseen_s = self._last_seen(lost)
         dx = seen_at[:, 0, None] - detections.position[left, 0]
         dy = seen_at[:, 1, None] - detections.position[left, 1]
         distance = np.hypot(dx, dy)
@@ -315,6 +314,11 @@ class Tracker:
         good = cost[i, j] < NO_COST
         return lost[i[good]], left[j[good]]
 
+    def _last_seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give where (N, 2) and how long ago (N,) tracks were last seen."""
+        seen_at = np.array([self.tracks[i].seen_at for i in rows])
+        return seen_at, self.stamp_s - np.array([self.tracks[i].seen_s for i in rows])
+
     def _restart(self, rows, columns, detections: Detections, sigma: np.ndarray) -> None:
         """Begin the motion of things found again anew, at the mean velocity since last seen."""
         if rows.size == 0:
@@ -322,8 +326,7 @@ class Tracker:
         position = detections.position[columns]
         speed_sigma = np.full(rows.size, self.config.speed_prior_mps)
         state = motion_models.start(position, sigma[columns], speed_sigma)
-        seen_at = np.array([self.tracks[i].seen_at for i in rows])
-        unseen_s = self.stamp_s - np.array([self.tracks[i].seen_s for i in rows])
+        seen_at, unseen_s = self._last_seen(rows)
         state.moving[:, 2:] = (position - seen_at) / unseen_s[:, None]
         self._state.put(rows, state)
         self._note(rows, columns, detections)

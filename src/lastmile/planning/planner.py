@@ -481,8 +481,9 @@ class LocalPlanner:
 def _who_is_new(obstacles: ObstacleArray, pose: np.ndarray) -> str:
     """Say which person near the robot was seen for too short a time to have a velocity."""
     for obstacle in obstacles.obstacles:
-        new = obstacle.kind is ObstacleKind.PERSON and obstacle.age_s < NEW_S
+        if obstacle.kind is not ObstacleKind.PERSON or obstacle.age_s >= NEW_S:
+            continue
         near = np.hypot(*(obstacle.position - pose[:2])) < NEW_WITHIN_M
-        if new and near and not obstacle.velocity.any():
+        if near and not obstacle.velocity.any():
             return f"person {obstacle.id} came into view just now"
     return ""

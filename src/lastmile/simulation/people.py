@@ -4,10 +4,10 @@ People on the sidewalks, by social forces.
 Each walks along a way of the network at a lateral offset of their own. They keep apart by the
 circular form of Helbing and Molnar (1995), "Social force model for pedestrian dynamics", and turn
 aside before they meet, as by Zanlungo, Ikeda and Kanda (2011), "Social force model with explicit
-collision prediction"; else they would stop nose to nose. 70 % treat
-the robot the same way, 30 % take no notice of it until they touch it, except that nobody runs into
-it from behind. Who waits at a signal steps aside for it. Nobody appears inside of anything, nor
-within 5 m of the robot.
+collision prediction"; else they would stop nose to nose. 70 % treat the robot as they treat others,
+30 % take no notice of it until they touch it, except that nobody runs into it from behind. Who
+waits at a signal steps aside for it. Nobody appears inside of anything, nor within 5 m of the
+robot.
 """
 
 from __future__ import annotations
@@ -154,10 +154,8 @@ class People:
             if len(places) == 0:
                 return
             index, x, y = places[self._rng.integers(len(places))]
-            walk = self._network.wander(
-                int(index), bool(self._rng.random() < 0.5), 150.0, self._rng
-            )
-            start = int(np.argmin(np.hypot(*(walk.points - [x, y]).T)))
+            forward = bool(self._rng.random() < 0.5)
+            walk, start = self._wander(int(index), forward, np.array([x, y]))
             if walk.crossing[start] or start >= len(walk.points) - 2:
                 continue
             points = offset_points(walk, self._rng)[start:]
@@ -169,10 +167,14 @@ class People:
         before, end = np.array(course.points[-2:])
         edge, _ = self._network.nearest(end)
         ahead = self._network.direction(edge, end) @ (end - before) >= 0.0
-        walk = self._network.wander(edge, bool(ahead), 150.0, self._rng)
-        start = int(np.argmin(np.hypot(*(walk.points - end).T)))
+        walk, start = self._wander(edge, bool(ahead), end)
         points = offset_points(walk, self._rng)[start:].tolist()
         return Course(points, walk.crossing[start:], min(1, len(points) - 1), course.stand_off)
+
+    def _wander(self, edge: int, forward: bool, place: np.ndarray) -> tuple[Walk, int]:
+        """Draw a way along an edge and on, and find its point nearest to a place."""
+        walk = self._network.wander(edge, forward, 150.0, self._rng)
+        return walk, int(np.argmin(np.hypot(*(walk.points - place).T)))
 
     def _draw_speed(self) -> float:
         drawn = self._rng.normal(self.scenario.speed_mps, self.scenario.speed_sigma_mps)

@@ -96,8 +96,9 @@ class Certifier:
         middles = _along(self.middles_m, pose[None])
         reach_m = self._radius_m + PASSES_M
         for disc in _that_may_come(people, around.times_s, PASSES_WITHIN_S, middles, reach_m):
-            gap_m = self._gaps(pose, 0.0, PASSES_WITHIN_S, disc, around.times_s)
-            if gap_m.min() < PASSES_M and (disc.centres[-1] != disc.centres[0]).any():
+            centre = _centres_at(disc, _moments(0.0, PASSES_WITHIN_S), around.times_s)
+            walks = (centre[-1] != centre[0]).any()
+            if walks and self._gaps(pose, disc, centre).min() < PASSES_M:
                 return f"{disc.kind.value} {disc.id} walks up to the robot"
         return ""
 
@@ -173,20 +174,16 @@ class Certifier:
         """
         pose, sense = motion.poses[-1], -1.0 if motion.twists[:, 0].sum() < 0.0 else 1.0
         heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
-        after_s = stamp_s + np.linspace(0.0, STANDS_BEFORE_S, MOMENTS)
-        centre = _centres_at(disc, after_s, times_s)
+        centre = _centres_at(disc, _moments(stamp_s, STANDS_BEFORE_S), times_s)
         ahead = sense * ((centre - pose[:2]) @ heading) > (sense * self.middles_m).min()
-        gap_m = self._gaps(pose, stamp_s, STANDS_BEFORE_S, disc, times_s)
+        gap_m = self._gaps(pose, disc, centre)
         touches = gap_m < (NEARLY_M if gap_m.min() < gap_m[0] - 2.0 * CLOSES_M else 0.0)
         # Carried on through the robot, who follows would come out ahead of it.
         return bool(touches.any() and ahead[touches.argmax()])
 
-    def _gaps(
-        self, pose: np.ndarray, stamp_s: float, lasts_s: float, disc: Disc, times_s: np.ndarray
-    ) -> np.ndarray:
-        """Gap between a disc and the robot at `pose`, at MOMENTS moments from a stamp on."""
+    def _gaps(self, pose: np.ndarray, disc: Disc, centre: np.ndarray) -> np.ndarray:
+        """Gaps (T,) between a disc at places `centre` (T, 2) and the robot at `pose`."""
         middles = _along(self.middles_m, pose[None])
-        centre = _centres_at(disc, stamp_s + np.linspace(0.0, lasts_s, MOMENTS), times_s)
         near_m = _least_gap(np.repeat(middles, len(centre), axis=0), centre)
         return near_m - disc.radius_m - self._radius_m
 
@@ -228,6 +225,11 @@ def _that_may_come(
     apart_m = np.hypot(apart[:, 0], apart[:, 1]).tolist()
     reach_m += ROUNDING_M
     return [d for d, gap in zip(discs, apart_m, strict=True) if gap < d.radius_m + reach_m]
+
+
+def _moments(stamp_s: float, lasts_s: float) -> np.ndarray:
+    """Give times (MOMENTS,) from a stamp on."""
+    return stamp_s + np.linspace(0.0, lasts_s, MOMENTS)
 
 
 def _centres_at(disc: Disc, at_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:
