@@ -26,7 +26,7 @@ from lastmile.types import (
 NEEDED = ("odometry", "localization/status", "obstacles", "cost_map", "base/state")
 FEEDBACK_S = 0.5
 RENEWAL_S = 0.1
-"""A plan is made for every message of obstacles, and if none comes after this time."""
+"""The planner acts on every message of obstacles, and after this time if none comes."""
 
 
 class PlannerComponent:
@@ -44,8 +44,8 @@ class PlannerComponent:
         self._out: list[tuple[str, Any]] = []
         self._fed_back_s = -np.inf
         self._plan: Plan | None = None
-        self._planned_s = -np.inf
-        self._planned_for: Any = None
+        self._acted_s = -np.inf
+        self._acted_on: Any = None
         self._sensed_stamp_s = np.nan
         self._state = PlannerState.IDLE
         self._reason = ""
@@ -61,7 +61,7 @@ class PlannerComponent:
             self._received.append((topic, value))
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
-        """Plan once, if there is something new to plan for or the last plan gets old."""
+        """Plan and tell the state, if there are new obstacles or what was last told gets old."""
         self._now_s = stamp_s
         received, self._received = self._received, []
         odom_since_s = self._inbox.odom_since_s
@@ -70,7 +70,9 @@ class PlannerComponent:
         if self._planner is not None and self._inbox.odom_since_s > odom_since_s:
             self._planner = self._planner.anew()
         published, self._out = self._out, []
-        if self._planner is not None and self._is_due(stamp_s):
+        if not self._is_due(stamp_s):
+            return published
+        if self._planner is not None:
             plan = self._make_plan(stamp_s)
             self._plan = plan
             published.append(("plan", self._trajectory(plan, stamp_s)))
@@ -111,7 +113,7 @@ class PlannerComponent:
             self._result(self._goal.goal_id, TaskOutcome.CANCELED, "replaced by another route")
         self._goal = goal
         self._planner = LocalPlanner(self._config, self._robot, goal.route)
-        self._planned_s = -np.inf
+        self._acted_s = -np.inf
         self._canceling = False
         self._fed_back_s = -np.inf
         self._out.append(("route", goal.route))
@@ -147,10 +149,10 @@ class PlannerComponent:
 
     def _is_due(self, stamp_s: float) -> bool:
         obstacles = self._inbox.value("obstacles")
-        old = stamp_s - self._planned_s > RENEWAL_S - 1e-3
-        if obstacles is self._planned_for and not old:
+        old = stamp_s - self._acted_s > RENEWAL_S - 1e-3
+        if obstacles is self._acted_on and not old:
             return False
-        self._planned_s, self._planned_for = stamp_s, obstacles
+        self._acted_s, self._acted_on = stamp_s, obstacles
         return True
 
     def _missing(self, stamp_s: float) -> str:

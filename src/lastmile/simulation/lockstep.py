@@ -176,6 +176,9 @@ class Lockstep:
         if self._network is not None:
             self._network.advance(self.now_s)
         outputs = component.step(self.now_s)
+        if not outputs:
+            # Delays are those of steps that published something; the others take next to no time.
+            return
         delay = self._latencies.compute.get(spec.name, INSTANT).draw_ns(self._rng)
         self._busy_until[name] = self.now_ns + delay
         for topic, value in outputs:

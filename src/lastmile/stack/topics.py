@@ -84,7 +84,7 @@ TOPICS = {
         Topic("plan", types.Trajectory, "lastmile_msgs/msg/Trajectory", Qos.RELIABLE,
               "The planner's trajectory in odom, ends in a stop, 10 Hz."),
         Topic("planner/status", types.PlannerStatus, "lastmile_msgs/msg/PlannerStatus",
-              Qos.RELIABLE, "Progress along the route, 10 to 20 Hz."),
+              Qos.RELIABLE, "Progress along the route, 10 Hz."),
         Topic("route", types.Route, "lastmile_msgs/msg/Route", Qos.LATCHED,
               "The route being followed, in map."),
         Topic("docking/plan", types.Trajectory, "lastmile_msgs/msg/Trajectory", Qos.RELIABLE,
