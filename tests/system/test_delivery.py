@@ -10,12 +10,15 @@ from mcap.reader import make_reader
 from lastmile.cli.demo_process import processes_of
 from lastmile.cli.ended_demos import SIMULATOR_DEAD, interrupt, kill_simulator
 from lastmile.handoff.journal import journal_path
+from lastmile.nodes.pacing import LAGS_S
 from lastmile.stack.topics import TOPICS
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Published by nobody while nobody steers by hand.
 SILENT = {"teleop/cmd_vel", "initialpose"}
+# How often the world and the gate speak.
+TICK_S = 0.02
 
 
 def test_parcel_comes_to_its_locker_and_the_run_is_told_in_full(demo):
@@ -39,9 +42,9 @@ def test_parcel_comes_to_its_locker_and_the_run_is_told_in_full(demo):
     for channel_id, count in content.statistics.channel_message_counts.items():
         counts[content.channels[channel_id].topic.lstrip("/")] += count
     assert not {topic for topic in TOPICS if not counts[topic]} - SILENT
-    moments = 50.0 * summary["duration_s"]
-    assert counts["ground_truth"] > 0.95 * moments
-    assert counts["cmd_vel"] > 0.8 * moments
+    assert counts["ground_truth"] > 0.95 * summary["duration_s"] / TICK_S
+    # On a slow machine the gate skips ticks; time waits for it before a command is older than this.
+    assert counts["cmd_vel"] > summary["duration_s"] / (LAGS_S["cmd_vel"] + TICK_S)
 
     page = (run.run_dir / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 4
