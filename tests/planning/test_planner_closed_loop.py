@@ -252,6 +252,24 @@ def test_robot_stands_on_while_somebody_who_walked_up_to_it_hesitates():
     assert world.pose[0] > 1.0
 
 
+def test_robot_that_stops_for_somebody_does_not_turn_on_the_spot():
+    world = sidewalk(20.0, half_m=2.6)
+    world.drive(make_route([[0, 0], [10, 0]]))
+    world.run(20.0, until=lambda w: w.pose[0] > 1.5)
+    walker = Walker(np.array([1.6, -1.8]), np.array([1.17, 0.81]))
+    world.walkers.append(walker)
+    turning = []
+    for tick in range(200):
+        if tick == 55:
+            walker.velocity = np.array([0.1, 1.25])
+        world.run(0.02)
+        if abs(world.twist[0]) < 0.08:
+            turning.append(abs(world.twist[1]))
+    assert turning
+    assert max(turning) < 0.1
+    assert world.contact == ""
+
+
 def test_robot_does_not_set_off_before_it_knows_how_a_person_walks():
     world = sidewalk(20.0)
     world.walkers.append(Walker(np.array([2.2, 0.9]), np.zeros(2)))

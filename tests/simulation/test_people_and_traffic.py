@@ -70,6 +70,21 @@ def test_nobody_goes_back_for_a_point_of_the_way_that_was_passed_aside():
     assert not people._passed(10.2, 4.0, here, after)
 
 
+def test_people_round_the_corners_of_their_way():
+    world = make_world(seed=4, start_pose=[0.0, 4.75, 0.0], people={"count": 0})
+    world._look = lambda faults: []
+    along = np.column_stack([np.arange(-11.0, 0.0), np.full(11, -4.75)])
+    aside = np.column_stack([np.full(7, -1.0), np.arange(-3.75, 3.0)])
+    points = np.concatenate([along, aside])
+    assert world.people.add(points, ("",) * len(points), 1.4)
+    truth = [m for m in of(drive(world, 12.0), "ground_truth") if len(m.people)]
+    heading = np.unwrap([np.arctan2(m.people[0, 4], m.people[0, 3]) for m in truth])
+    stamps = np.array([m.stamp_s for m in truth])
+    turn = np.abs(np.interp(stamps + 0.5, stamps, heading) - heading)
+    assert np.abs(heading - heading[0]).max() > 1.3
+    assert turn.max() < 0.8
+
+
 def test_cars_keep_right_and_within_the_limit(busy):
     _, truth = busy
     cars = np.concatenate([m.vehicles for m in truth])

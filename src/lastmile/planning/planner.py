@@ -50,6 +50,8 @@ WARY_S = 1.0
 NEW_S, NEW_WITHIN_M = 0.35, 2.5
 """Whoever was seen for so short a time and so near may walk up to it: nobody knows yet."""
 HELD_MPS = 0.2
+DANCE_S = 1.0
+"""Who comes to stand this soon for people stops straight."""
 PROGRESS_M = 0.2
 
 
@@ -346,6 +348,10 @@ class LocalPlanner:
             self._candidates.forget()
             return self._stopping.plan(start, around, "controller found no plan")
         self.choice = choice.label
+        ahead = choice.solution.states[1 : 1 + round(DANCE_S / config.step_s)]
+        if contested and ahead[:, 3].min() < STANDING_MPS:
+            # Who stops for people does not turn away from them, nor dance to and fro before them.
+            return self._stopping.plan(start, around, reason or "people in the way")
         return self._certify(start, around, choice.solution.states, reason)
 
     def _yaw_rate_limit(self, start: Start, around: Surroundings) -> float:

@@ -194,7 +194,7 @@ class People:
     # ---------------------------------------------------------------------- forces
 
     def _headings(self, stamp_s: float) -> np.ndarray:
-        """Give unit vectors towards the next point of each way; zero for those who wait."""
+        """Give unit vectors along each way; zero for those who wait."""
         targets, waiting = [], []
         for (x, y), course in zip(self.positions.tolist(), self._courses, strict=True):
             last = len(course.points) - 1
@@ -204,7 +204,8 @@ class People:
                     break
                 course.index += 1
                 free = self._may_enter(course, stamp_s)
-            targets.append(course.points[course.index])
+            # Aiming past the next point rounds the corners of the way, as people do.
+            targets.append(course.points[min(course.index + free, last)])
             waiting.append(not free or course.index >= last)
         targets, self._waiting = np.array(targets), np.array(waiting)
         away = targets - self.positions
