@@ -91,3 +91,10 @@ def test_people_within_five_metres_are_met_once():
         truth(people=[(1, 3.0, 0, 0, 0), (3, 0, -5.0, 0, 0)], stamp_s=1.0),
     ]
     assert encounters(log, FOOTPRINT).met == 2
+
+
+def test_any_closing_of_the_robot_is_stated_too():
+    log = [truth(twist=(1.3, 0.0), people=[(1, 0.73, 0, -1.34, 0)])]
+    found = encounters(log, FOOTPRINT)
+    assert found.closest_own_m == np.inf
+    assert found.closest_closing_m == pytest.approx(0.13)

@@ -222,6 +222,30 @@ def test_cancel_stops_and_ends_the_task():
     assert abs(world.twist[0]) < 0.02
 
 
+@pytest.mark.parametrize("gap_m", [0.55, 0.6])
+def test_obstacle_that_comes_into_view_late_is_braked_for_as_hard_as_needed(gap_m):
+    world = sidewalk(40.0)
+    world.drive(make_route([[0, 0], [30, 0]]))
+    world.run(6.0)
+    front_m = world.pose[0] + 0.35
+    world.box(front_m + gap_m, -1.6, front_m + 1.3, 1.6)
+    world.run(1.2)
+    assert np.abs(world.twist).max() < 0.01
+    assert world.contact == ""
+
+
+def test_plan_that_stops_because_localization_is_lost_says_whether_it_is_free():
+    world = sidewalk(40.0)
+    world.drive(make_route([[0, 0], [30, 0]]))
+    world.run(6.0)
+    front_m = world.pose[0] + 0.35
+    world.box(front_m + 0.3, -1.6, front_m + 0.6, 1.6)
+    world.state = LocalizationState.LOST
+    world.run(0.4)
+    lost = [p for p in world.plans if p.reason == "localization is lost"]
+    assert not all(plan.certified for plan in lost)
+
+
 def test_person_who_steps_in_front_is_not_hit():
     world = sidewalk(20.0)
     walker = Walker(np.array([6.0, -1.2]), np.zeros(2))
@@ -286,15 +310,24 @@ def test_robot_does_not_set_off_before_it_knows_how_a_person_walks():
     assert world.pose[0] > 0.3
 
 
-def test_bad_route_is_refused_with_the_rule():
+FOOTWAY = RouteSpan(0.0, 5.0, EdgeKind.FOOTWAY, 2.0, 1.4, "", False, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("part", "rule"),
+    [
+        ({"points": np.array([[0.0, 0.0], [np.nan, 0.0], [5.0, 0.0]])}, "finite"),
+        ({"spans": (replace(FOOTWAY, speed_mps=0.0),)}, "have a width and a speed"),
+        ({"spans": (replace(FOOTWAY, width_m=-1.0),)}, "have a width and a speed"),
+        ({"spans": (replace(FOOTWAY, start_m=6.0),)}, "not end before it starts"),
+    ],
+)
+def test_bad_route_is_refused_with_the_rule(part, rule):
     world = sidewalk(5.0)
-    route = make_route([[0, 0], [5, 0]])
-    bad = route.points.copy()
-    bad[1, 0] = np.nan
-    world.drive(replace(route, points=bad))
+    world.drive(replace(make_route([[0, 0], [5, 0]]), **part))
     world.run(0.2)
     assert world.result.outcome is TaskOutcome.FAILED
-    assert "finite" in world.result.text
+    assert rule in world.result.text
 
 
 def test_a_plan_is_made_for_every_message_of_obstacles_and_when_none_comes():

@@ -21,3 +21,20 @@ def test_all_that_is_touched_is_named():
     found = watch.measure(np.zeros(3), np.eye(4), people, np.array([7, 8, 9]), cars)
     assert found.contact == "person 7, person 8, car 4, bin 1, pole 2"
     assert found.people_m == 0.0
+
+
+def test_bumper_is_pressed_where_somebody_stands_and_not_by_a_locker():
+    watch = ContactWatch(FOOTPRINT, [Thing("locker a", shapely.box(-0.6, -0.2, -0.34, 0.2), 1.0)])
+    nobody, nothing = np.zeros((0, 2)), np.zeros((0, 6))
+    docked = watch.measure(np.zeros(3), np.eye(4), nobody, np.zeros(0, int), nothing)
+    assert docked.contact == "locker a"
+    assert not docked.pressed_ahead
+    assert not docked.pressed_behind
+    for x, ahead in ((0.6, True), (-0.6, False)):
+        person = np.array([[x, 0.0]])
+        found = watch.measure(np.zeros(3), np.eye(4), person, np.array([1]), nothing)
+        assert (found.pressed_ahead, found.pressed_behind) == (ahead, not ahead)
+    car = np.array([[4, 2.6, 0.0, 0.0, 0.0, 4.5]])
+    found = watch.measure(np.zeros(3), np.eye(4), nobody, np.zeros(0, int), car)
+    assert found.pressed_ahead
+    assert not found.pressed_behind

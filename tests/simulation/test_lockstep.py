@@ -1,4 +1,4 @@
-"""The lockstep runner: order, delays, death and repeatability."""
+"""The lockstep runner: order, delays and repeatability."""
 
 import numpy as np
 import pytest
@@ -81,21 +81,12 @@ def test_a_busy_component_skips_steps():
     assert counter.count == 4  # at 0, 0.3, 0.6 and 0.9 s
 
 
-def test_a_halted_component_is_silent_and_goes_on_when_resumed():
-    loop, counter, _ = pair()
-    loop.run_until(0.45)
-    loop.halt("counter")
-    loop.run_until(0.95)
-    assert counter.count == 5
-    loop.resume("counter")
-    loop.run_until(1.25)
-    assert counter.count == 8
-
-
-def test_halting_an_unknown_component_names_it():
-    loop, _, _ = pair()
-    with pytest.raises(ValueError, match="no component 'gate'; there are counter, echo"):
-        loop.halt("gate")
+def test_messages_of_a_topic_do_not_overtake_each_other():
+    loop, _, echo = pair(Latencies({}, {"count": Delay(0.05, 0.5)}))
+    loop.run_until(20.0)
+    counts = [count for _, count in echo.got]
+    assert len(counts) > 150
+    assert counts == sorted(counts)
 
 
 @pytest.mark.parametrize(("seed", "same"), [(1, True), (2, False)])

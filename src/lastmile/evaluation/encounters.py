@@ -87,19 +87,21 @@ class Encounters:
     Encounters of one run.
 
     `met` counts the people who came within 5 m. `closest_own_m` is the smallest gap reached while
-    the robot moved and closed it faster than the person did; `closest_any_m` the smallest gap while
-    the robot moved, whoever closed it.
+    the robot moved and closed it faster than the person did; `closest_closing_m` that reached while
+    the robot closed it at all; `closest_any_m` the smallest gap while the robot moved, whoever
+    closed it.
     """
 
     met: int
     closest_own_m: float
+    closest_closing_m: float
     closest_any_m: float
 
 
 def encounters(truths: list[GroundTruth], footprint: np.ndarray) -> Encounters:
     """Sum up who came near, from all moments of a run."""
     met: set[int] = set()
-    closest_own = closest_any = float("inf")
+    closest_own = closest_closing = closest_any = float("inf")
     for truth in truths:
         if not len(truth.people):
             continue
@@ -109,6 +111,8 @@ def encounters(truths: list[GroundTruth], footprint: np.ndarray) -> Encounters:
             continue
         closest_any = min(closest_any, float(distance.min()))
         robot_mps, person_mps = closing_speeds(truth, nearest_base)
-        own = robot_mps > np.maximum(OWN_APPROACH_MPS, person_mps)
+        closing = robot_mps > OWN_APPROACH_MPS
+        own = closing & (robot_mps > person_mps)
+        closest_closing = min(closest_closing, float(distance[closing].min(initial=np.inf)))
         closest_own = min(closest_own, float(distance[own].min(initial=np.inf)))
-    return Encounters(len(met), closest_own, closest_any)
+    return Encounters(len(met), closest_own, closest_closing, closest_any)

@@ -184,7 +184,6 @@ class CertificateConfig:
     drive_stages: tuple[int, ...] = param(
         (8, 5, 3, 1), "Stages driven before braking, tried in this order.", low=1, high=40
     )
-    horizon_s: float = param(6.0, "Longest braking manoeuvre.", unit="s", low=1.0, high=20.0)
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,8 @@ def check_route(route: Route) -> None:
     for span in route.spans:
         if not (np.isfinite([span.start_m, span.end_m, span.width_m, span.speed_mps]).all()):
             raise Rejected(f"span {span!r} must be finite")
+        if not (span.end_m >= span.start_m and span.width_m > 0.0 and span.speed_mps > 0.0):
+            raise Rejected(f"{span!r} must not end before it starts, and have a width and a speed")
 
 
 def _accept(value: BaseState | SignalStates) -> None:

@@ -7,7 +7,7 @@ certified is replaced by braking.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,6 +95,7 @@ class LocalPlanner:
         self._latch = Latch()
         self._guard = CrossingGuard(config.crossing)
         self._motion: Motion | None = None
+        self._certified = True
         self._motion_stamp_s = -np.inf
         step_s = config.mpc.step_s
         self._stopping = Stopping(robot.limits, step_s, self._certifier)
@@ -117,26 +118,29 @@ class LocalPlanner:
     def plan(self, scene: Scene) -> Plan:
         """Plan from a scene."""
         start = self._start(scene)
+        around = self._surroundings(scene, start)
         unfit = (LocalizationState.LOST, LocalizationState.INITIALIZING)
         if scene.localization.state in unfit:
             reason = f"localization is {scene.localization.state.value}"
-            return self._keep(Plan(self._stopping.brake(start), True, reason), start.stamp_s)
+            return self._keep(self._stopping.plan(start, around, reason), start.stamp_s)
         self._latch.update(scene.localization.pose_map_odom, start.pose[:2], start.stamp_s)
         pose_map_odom = self._latch.pose_map_odom
         distance_m = self.reference.locate(compose(pose_map_odom, start.pose)[:2])
         limit_m = self._config.arrival.route_distance_max_m
         if distance_m > limit_m:
             failure = f"robot is {distance_m:.1f} m from its route, limit {limit_m:.1f} m"
-            return self._keep(
-                Plan(self._stopping.brake(start), True, failure, failure=failure), start.stamp_s
-            )
-        around = self._surroundings(scene, start)
+            stop = self._stopping.plan(start, around, failure)
+            return self._keep(replace(stop, failure=failure), start.stamp_s)
         plan = self._plan_motion(scene, start, around)
         self._note_progress(plan, start.stamp_s)
         return self._keep(plan, start.stamp_s)
 
     def brake(self, odometry: OdometryEstimate | None, stamp_s: float, reason: str) -> Plan:
-        """Brake along the last plan because inputs are missing."""
+        """
+        Brake along the last plan because inputs are missing.
+
+        That is as certified as the last plan was, for each of them ends in such a braking.
+        """
         self._candidates.forget()
         if self._motion is None:
             pose = np.zeros(3) if odometry is None else odometry.pose_odom_base
@@ -145,7 +149,7 @@ class LocalPlanner:
         states = np.concatenate([rest.poses, rest.twists], axis=1)
         braking = self._limits.braking_mps2
         motion = drive_then_brake(states, 0, rest.step_s, braking, self._limits)
-        return self._keep(Plan(motion, True, reason), stamp_s)
+        return self._keep(Plan(motion, self._certified, reason), stamp_s)
 
     def goal_odom(self) -> np.ndarray:
         """Pose of the goal in odom; heading NaN where any will do."""
@@ -198,9 +202,7 @@ class LocalPlanner:
             return self._maneuver(start, around)
         self.guide = self._find_guide(start, around.local_map)
         if self.guide is None or not self.guide.moves_nearer:
-            return self._stuck(
-                Plan(self._stopping.brake(start), True, "no way ahead"), start, around
-            )
+            return self._stuck(self._stopping.plan(start, around, "no way ahead"), start, around)
         limit, reason = self._speed_limits(scene, start, around)
         error = self._heading_error(start)
         if self._turning.wanted(error) and limit[0] > 0.0:
@@ -460,6 +462,7 @@ class LocalPlanner:
 
     def _keep(self, plan: Plan, stamp_s: float) -> Plan:
         self._motion, self._motion_stamp_s = plan.motion, stamp_s
+        self._certified = plan.certified
         return plan
 
     def _controller_discs(self, reference: np.ndarray, discs: list[Disc]) -> np.ndarray:

@@ -108,13 +108,6 @@ class RouteReference:
         """Pose at the end; the heading is NaN where any will do."""
         return np.array([*self.points_map[-1], self.route.goal_yaw])
 
-    def span_at(self, arc_m: float) -> RouteSpan | None:
-        """Span that covers an arc length."""
-        for span in self.route.spans:
-            if span.start_m - 1e-6 <= arc_m <= span.end_m + 1e-6:
-                return span
-        return None
-
     def crossing_ahead(self, within_m: float) -> RouteSpan | None:
         """Next crossing that the robot is on or reaches within a distance."""
         for span in self.route.spans:

@@ -17,6 +17,9 @@ TOUCH_M = 0.005
 UPRIGHT_LEAST = float(np.cos(np.radians(10.0)))
 """Ramps tilt the base by 5 degrees; more means a wheel is off a kerb or up on something."""
 
+Touch = tuple[str, np.ndarray]
+"""The name of what is touched, and where."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clearance:
@@ -29,8 +32,9 @@ class Clearance:
     solid_direction: np.ndarray | None
     """(2,) away from a standing thing that the footprint overlaps."""
     solid_depth_m: float
-    ahead: bool
-    """The touch is at the front half."""
+    pressed_ahead: bool
+    """Something presses the front half; a locker's face does not, bay and face are made to meet."""
+    pressed_behind: bool
 
 
 class ContactWatch:
@@ -60,27 +64,37 @@ class ContactWatch:
         outline = self.outline(pose_map_base)
         polygon = shapely.polygons(outline)
         person, touched_people = self._people(outline, people, people_ids)
-        solid, touched_things, direction, depth, ahead = self._solid(pose_map_base, polygon)
+        solid, touched_things, direction, depth = self._solid(pose_map_base, polygon)
         vehicle, touched_vehicles = self._vehicles(pose_map_base, polygon, vehicles)
         touched = [*touched_people, *touched_vehicles, *touched_things]
+        forward = np.array([np.cos(pose_map_base[2]), np.sin(pose_map_base[2])])
+        pressed = [
+            float((place - pose_map_base[:2]) @ forward) > 0.0
+            for name, place in touched
+            if not name.startswith("locker")
+        ]
+        names = [name for name, _ in touched]
         if T_map_base[2, 2] < UPRIGHT_LEAST:
-            touched.append("kerb")
+            names.append("kerb")
         anything = min(person, solid, vehicle)
         return Clearance(
             people_m=person,
             anything_m=anything if anything <= NEAR_M else float("inf"),
-            contact=", ".join(touched),
+            contact=", ".join(names),
             solid_direction=direction,
             solid_depth_m=depth,
-            ahead=ahead,
+            pressed_ahead=any(pressed),
+            pressed_behind=not all(pressed),
         )
 
-    def _people(self, outline, people, ids) -> tuple[float, list[str]]:
+    def _people(self, outline, people, ids) -> tuple[float, list[Touch]]:
         if len(people) == 0:
             return float("inf"), []
-        _, distance, inside = nearest_on_outline(outline, people)
+        nearest, distance, inside = nearest_on_outline(outline, people)
         gap = np.where(inside, 0.0, np.maximum(0.0, distance - RADIUS_M))
-        return float(gap.min()), [f"person {i}" for i in ids[gap <= TOUCH_M]]
+        touches = gap <= TOUCH_M
+        names = [f"person {i}" for i in ids[touches]]
+        return float(gap.min()), list(zip(names, nearest[touches], strict=True))
 
     def _solid(self, pose, polygon):
         if np.abs(pose[:2] - self._near_at).max() > 1.0:
@@ -88,28 +102,22 @@ class ContactWatch:
             self._near = np.sort(self.tree.query(around, predicate="intersects"))
             self._near_at = pose[:2].copy()
         if len(self._near) == 0:
-            return float("inf"), [], None, 0.0, False
+            return float("inf"), [], None, 0.0
         geometries = self.tree.geometries[self._near]
         distance = shapely.distance(polygon, geometries)
         i = int(np.argmin(distance))
-        touched = [self._things[k].name for k in self._near[distance <= TOUCH_M]]
+        touched = [
+            (self._things[self._near[k]].name, _meeting_point(polygon, geometries[k]))
+            for k in np.flatnonzero(distance <= TOUCH_M)
+        ]
         if distance[i] > 0.0:
-            ahead = (
-                self._is_ahead(pose, polygon, geometries[i]) if distance[i] <= TOUCH_M else False
-            )
-            return float(distance[i]), touched, None, 0.0, ahead
+            return float(distance[i]), touched, None, 0.0
         overlap = shapely.intersection(polygon, geometries[i])
-        middle = np.array(overlap.centroid.coords[0])
-        away = pose[:2] - middle
+        away = pose[:2] - np.array(overlap.centroid.coords[0])
         direction = away / max(1e-6, float(np.hypot(*away)))
-        ahead = float((middle - pose[:2]) @ [np.cos(pose[2]), np.sin(pose[2])]) > 0.0
-        return 0.0, touched, direction, float(np.sqrt(overlap.area)), ahead
+        return 0.0, touched, direction, float(np.sqrt(overlap.area))
 
-    def _is_ahead(self, pose, polygon, geometry) -> bool:
-        point = np.array(shapely.shortest_line(polygon, geometry).coords[0])
-        return float((point - pose[:2]) @ [np.cos(pose[2]), np.sin(pose[2])]) > 0.0
-
-    def _vehicles(self, pose, polygon, vehicles) -> tuple[float, list[str]]:
+    def _vehicles(self, pose, polygon, vehicles) -> tuple[float, list[Touch]]:
         nearest, touched = float("inf"), []
         near = (np.abs(vehicles[:, 1:3] - pose[:2]) <= 12.0).all(axis=1)
         for number, x, y, yaw, _, length in vehicles[near].tolist():
@@ -118,5 +126,14 @@ class ContactWatch:
             gap = float(shapely.distance(polygon, box))
             nearest = min(nearest, gap)
             if gap <= TOUCH_M:
-                touched.append(f"{'cyclist' if cyclist else 'car'} {int(number)}")
+                name = f"{'cyclist' if cyclist else 'car'} {int(number)}"
+                touched.append((name, _meeting_point(polygon, box)))
         return nearest, touched
+
+
+def _meeting_point(polygon, geometry) -> np.ndarray:
+    """Where a thing touches the footprint, or the middle of what it overlaps."""
+    overlap = shapely.intersection(polygon, geometry)
+    if overlap.is_empty:
+        return np.array(shapely.shortest_line(polygon, geometry).coords[0])
+    return np.array(overlap.centroid.coords[0])

@@ -102,7 +102,7 @@ class Lockstep:
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._busy_until = dict.fromkeys(self._components, 0)
-        self._halted: set[str] = set()
+        self._arrivals_ns: dict[str, int] = {}
         self._readers = self._find_readers()
         for offset, name in enumerate(self._components):
             self._schedule(offset * 1000, lambda name=name: self._on_timer(name))
@@ -119,20 +119,6 @@ class Lockstep:
     def publish(self, publisher: str, topic: str, value: Any) -> None:
         """Put a value on a topic from outside (an operator, a test)."""
         self._emit(publisher, topic, value)
-
-    def halt(self, name: str) -> None:
-        """Stop a component as if its process had died; `resume` lets it go on."""
-        self._halted.add(self._known(name))
-
-    def resume(self, name: str) -> None:
-        """Let a halted component go on."""
-        self._halted.discard(self._known(name))
-
-    def replace(self, name: str, component: Component) -> None:
-        """Put a fresh component in place of one, as a restarted process would."""
-        spec, _ = self._components[self._known(name)]
-        self._components[name] = (spec, component)
-        self._halted.discard(name)
 
     def run_until(self, stamp_s: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Run events up to a time, or until `stop` says so."""
@@ -169,8 +155,8 @@ class Lockstep:
         self._step(name)
 
     def _step(self, name: str) -> None:
-        """Step a component unless it is dead or still computing; publish when it is done."""
-        if name in self._halted or self.now_ns < self._busy_until[name]:
+        """Step a component unless it is still computing; publish when it is done."""
+        if self.now_ns < self._busy_until[name]:
             return
         spec, component = self._components[name]
         if self._network is not None:
@@ -192,21 +178,17 @@ class Lockstep:
         readers = self._readers.get(topic, ())
         if readers:
             delay = self._latencies.transport.get(topic, INSTANT).draw_ns(self._rng)
-            self._schedule(self.now_ns + delay, lambda: self._deliver(readers, topic, value))
+            # Messages of one topic do not overtake each other, as over DDS.
+            arrival_ns = max(self.now_ns + delay, self._arrivals_ns.get(topic, 0))
+            self._arrivals_ns[topic] = arrival_ns
+            self._schedule(arrival_ns, lambda: self._deliver(readers, topic, value))
 
     def _deliver(self, readers: list[str], topic: str, value: Any) -> None:
         for name in readers:
-            if name in self._halted:
-                continue
             spec, component = self._components[name]
             component.receive(topic, value)
             if spec.trigger == topic:
                 self._step(name)
-
-    def _known(self, name: str) -> str:
-        if name not in self._components:
-            raise ValueError(f"no component {name!r}; there are {', '.join(self._components)}")
-        return name
 
 
 class History:

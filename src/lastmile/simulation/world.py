@@ -117,7 +117,6 @@ class World:
         )
         self._make_sensors(chance)
         self._tick = 0
-        self._touching = False
         self._battery = 1.0
         self._T_turn_start = self.base.motion.T_map_base
         self._last_turn: PointGrid | None = None
@@ -152,13 +151,11 @@ class World:
 
     def _move(self, faults: frozenset[str]) -> None:
         stamp = self.stamp_s
-        pressed = self._touching or "bumper" in faults
-        ahead = self.clearance.ahead or "bumper" in faults
+        ahead = self.clearance.pressed_ahead or "bumper" in faults
         grip = self.config.base.friction * self.scenario.weather.friction_ratio
         self.base.set_grip(self.config.base.slip_friction if "wheel_slip" in faults else grip)
-        motion = self.base.step(
-            stamp, TICK_S, "estop" in faults, pressed and ahead, pressed and not ahead
-        )
+        behind = self.clearance.pressed_behind
+        motion = self.base.step(stamp, TICK_S, "estop" in faults, ahead, behind)
         if self.clearance.solid_direction is not None:
             self.base.push_out(self.clearance.solid_direction, self.clearance.solid_depth_m)
         if self._tick % 5 == 0:
@@ -182,19 +179,13 @@ class World:
 
     def _measure(self) -> Clearance:
         motion = self.base.motion
-        clearance = self.contacts.measure(
+        return self.contacts.measure(
             motion.pose_map_base,
             motion.T_map_base,
             self._people_now(),
             self.people.ids,
             self._vehicles_now(),
         )
-        # The locker's face and the bay are made to meet; that press is no bumper hit.
-        self._touching = any(
-            what != "kerb" and not what.startswith("locker")
-            for what in filter(None, clearance.contact.split(", "))
-        )
-        return clearance
 
     # ------------------------------------------------------------------- sensing
 
@@ -258,10 +249,11 @@ class World:
         return place_bodies(people, self.people.velocities, self.people.ids, vehicles, stamp)
 
     def _base_state(self, faults: frozenset[str]) -> BaseState:
+        touching = self.clearance
         return BaseState(
             stamp_s=self.stamp_s,
             estop="estop" in faults,
-            bumper=self._touching or "bumper" in faults,
+            bumper=touching.pressed_ahead or touching.pressed_behind or "bumper" in faults,
             braked=self.base.braked,
             command_timeout=self.base.timed_out,
             battery_ratio=self._battery,
