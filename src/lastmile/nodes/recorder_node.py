@@ -1,7 +1,7 @@
 """
 The `recorder` node as a program: all topics of the stack into one MCAP file.
 
-Messages are kept as they came, serialized; clouds, images and ground truth can be thinned. What was
+Messages are kept as they came, serialized; clouds, images and cost maps can be thinned. What was
 recorded until a failure stays readable.
 """
 
