@@ -1,5 +1,7 @@
 """Figures of a run from a log written by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,8 @@ from lastmile.types import (
     GroundTruth,
     LocalizationState,
     PoseEstimate,
+    TaskOutcome,
+    TaskResult,
     Trajectory,
     TrajectorySource,
 )
@@ -120,6 +124,17 @@ def test_latency_runs_from_the_scan_to_the_first_command_after_its_plan():
     log.observe(10.08, "command_gate", "cmd_vel", Command(10.08, 1.0, 0.0))
     log.observe(10.10, "command_gate", "cmd_vel", Command(10.10, 1.0, 0.0))
     assert log.latencies_s == pytest.approx([0.08])
+
+
+def test_truth_that_ends_before_the_result_is_unseen_until_then():
+    stamps = np.array([0.0, 0.1, 2.1, 2.2])
+    result = TaskResult("g", 3.0, TaskOutcome.SUCCEEDED, "")
+    longest = metrics._longest_unseen
+    assert longest(stamps, None) == pytest.approx(2.0)
+    assert longest(stamps, result) == pytest.approx(2.0)
+    assert longest(stamps, replace(result, stamp_s=9.2)) == pytest.approx(7.0)
+    assert longest(stamps, replace(result, stamp_s=0.0)) == pytest.approx(2.0)
+    assert longest(np.empty(0), result) == pytest.approx(3.0)
 
 
 def test_spread_of_nothing_is_nan():

@@ -77,6 +77,21 @@ def test_summary_json_tells_the_outcome_of_the_delivery(log, tmp_path):
     assert summary.parcels == {"p-1": "robot"}
 
 
+def test_report_tells_how_fast_the_world_was(log, tmp_path):
+    summary = write_report(log, example_site(), ROBOT, tmp_path, {})
+    assert summary.pace is None
+    for k in range(3):
+        values = {"rate": "0.5", "wanted": "1", "simulated_s": str(0.5 + 0.5 * k),
+                  "wall_s": str(10.0 + k), "waited_s": str(0.4 * k)}  # fmt: skip
+        value = Diagnostic("robot-1/simulator: pace", DiagnosticLevel.WARN, "slow", values)
+        log.observe(0.5 + 0.5 * k, "robot-1/simulator", "diagnostics", value)
+    write_report(log, example_site(), ROBOT, tmp_path, {})
+    figures = json.loads((tmp_path / "summary.json").read_text())
+    assert figures["pace"] == {"rate": 0.5, "wanted": 1.0, "waited_s": 0.8}
+    page = (tmp_path / "report.html").read_text()
+    assert "0.50 of the wanted 1 simulated s per s, waited 0.8 s for slow nodes" in page
+
+
 def test_summary_json_tells_what_each_node_cost(log, tmp_path):
     for k in range(3):
         values = {"steps_per_s": "10", "published_per_s": "10", "step_median_ms": "2",

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lastmile.evaluation.metrics import Summary
+from lastmile.evaluation.pace import describe_pace
 from lastmile.evaluation.report import write_report
 
 app = typer.Typer(add_completion=False)
@@ -66,6 +67,7 @@ def _tell(summary: Summary, run_dir: Path) -> None:
         f"localization error: median {position.median:.2f} m, 95 % {position.p95:.2f} m",
         f"lidar scan to command: median {1e3 * latency.median:.0f} ms, "
         f"99 % {1e3 * latency.p99:.0f} ms",
+        f"pace of the world: {describe_pace(summary.pace)}",
         f"report: {run_dir / 'report.html'}",
     ]
     typer.echo("\n".join(lines))

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from lastmile.evaluation.encounters import encounters, is_moving
+from lastmile.evaluation.pace import Pace, pace_of
 from lastmile.evaluation.run_log import RunLog
 from lastmile.geometry import polyline, se2
 from lastmile.maps.site import Site
-from lastmile.types import EdgeKind, GroundTruth, TaskOutcome
+from lastmile.types import EdgeKind, GroundTruth, TaskOutcome, TaskResult
 from lastmile.vehicle.description import RobotDescription
 
 OWN_CONTACT_WINDOW_S = 0.5
@@ -69,11 +70,18 @@ class Summary:
     closest_anything_m: float
     contacts: tuple[Contact, ...]
     longest_unseen_s: float
-    """Longest time without ground truth, as after the death of a recorder: contacts go unseen."""
+    """
+    Longest time without ground truth, until the result of the delivery: contacts go unseen.
+
+    So it is after the death of a recorder, above all of one that does not come back.
+    """
     docking: tuple[DockingError, ...]
     position_error_m: Spread
     yaw_error_deg: Spread
     latency_s: Spread
+    """On the ROS clock, which waits for slow nodes: see `pace`."""
+    pace: Pace | None
+    """Of the world against wall time; None in lockstep."""
     protection_covers: float
     """Share of poses whose protection level bounds the error."""
     parcels: dict[str, str]
@@ -110,11 +118,12 @@ def summarise(log: RunLog, site: Site, robot: RobotDescription) -> Summary:
         closest_person_any_m=met.closest_any_m,
         closest_anything_m=min((t.clearance_m for t in log.truth), default=float("inf")),
         contacts=tuple(contacts(log.truth, robot)),
-        longest_unseen_s=float(np.diff(truth[:, 0]).max(initial=0.0)),
+        longest_unseen_s=_longest_unseen(truth[:, 0], last),
         docking=tuple(docking_errors(log, site, robot)),
         position_error_m=spread(position_error),
         yaw_error_deg=spread(np.degrees(yaw_error)),
         latency_s=spread(np.array(log.latencies_s)),
+        pace=pace_of(log.diagnostics),
         protection_covers=float(covered.mean()) if len(covered) else float("nan"),
         parcels=dict(log.truth[-1].parcel_places) if log.truth else {},
     )
@@ -223,6 +232,14 @@ def _planned_length(log: RunLog) -> float:
         goal = tuple(np.round(route.points[-1], 1))
         first.setdefault(goal, max((span.end_m for span in route.spans), default=0.0))
     return float(sum(first.values()))
+
+
+def _longest_unseen(seen_s: np.ndarray, result: TaskResult | None) -> float:
+    """Find the longest gap of the truth's stamps, the one from the last to the result included."""
+    stamps = seen_s if len(seen_s) else np.zeros(1)
+    if result is not None:
+        stamps = np.append(stamps, result.stamp_s)
+    return float(np.diff(stamps).max(initial=0.0))
 
 
 def _first_standing(

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from lastmile.evaluation import pictures
 from lastmile.evaluation.metrics import Summary, localization_errors, summarise
 from lastmile.evaluation.node_figures import complaints, node_figures
+from lastmile.evaluation.pace import describe_pace
 from lastmile.evaluation.run_log import RunLog
 from lastmile.maps.site import Site
 from lastmile.vehicle.description import RobotDescription
@@ -129,8 +130,9 @@ def _headline(summary: Summary) -> list[tuple[str, str]]:
         ("Protection level bounds the error", f"{100 * summary.protection_covers:.2f} %"),
         (
             "Lidar scan to command",
-            f"median {1e3 * latency.median:.0f} ms, 99 % {1e3 * latency.p99:.0f} ms",
+            f"median {1e3 * latency.median:.0f} ms, 99 % {1e3 * latency.p99:.0f} ms of ROS time",
         ),
+        ("Pace of the world", describe_pace(summary.pace)),
     ]
 
 

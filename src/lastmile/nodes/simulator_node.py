@@ -40,7 +40,8 @@ class SimulatorNode(ComponentNode):
         self._count = 0
         self._waits = False
         self._next_at = time.monotonic()
-        self._pace_from = (time.monotonic(), 0.0)
+        self._began_at = time.monotonic()
+        self._pace_from = (self._began_at, 0.0)
         self._pacing = Pacing(self.host.simulation_patience_s)
         self._heard = {
             topic: self._poller.subscribe(
@@ -82,11 +83,17 @@ class SimulatorNode(ComponentNode):
     def _own_lines(self) -> list[Diagnostic]:
         """Tell how fast the world runs."""
         (from_at, from_s), at = self._pace_from, time.monotonic()
-        rate = (self._count * self.spec.period_s - from_s) / max(at - from_at, 1e-3)
-        self._pace_from = (at, self._count * self.spec.period_s)
+        simulated_s = self._count * self.spec.period_s
+        rate = (simulated_s - from_s) / max(at - from_at, 1e-3)
+        self._pace_from = (at, simulated_s)
         wanted = self.host.simulation_rate
-        waited_s = self._pacing.waited_s
-        values = {"rate": f"{rate:.3f}", "wanted": f"{wanted:g}", "waited_s": f"{waited_s:.2f}"}
+        values = {
+            "rate": f"{rate:.3f}",
+            "wanted": f"{wanted:g}",
+            "simulated_s": f"{simulated_s:.3f}",
+            "wall_s": f"{at - self._began_at:.3f}",
+            "waited_s": f"{self._pacing.waited_s:.2f}",
+        }
         if rate < SLOW_RATIO * wanted:
             text = f"the world runs at {rate:.2f} of the wanted {wanted:g} seconds per second"
             return [Diagnostic("pace", DiagnosticLevel.WARN, text, values)]
