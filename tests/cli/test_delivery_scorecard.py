@@ -22,6 +22,7 @@ DEMO = {
     "closest_person_own_m": 0.6,
     "closest_person_any_m": 0.4,
     "latency_s": {"median": 0.25, "p99": 0.4},
+    "pace": {"rate": 0.9, "wanted": 1.0, "waited_s": 20.0},
     "cpu_per_node": {"planner": 0.3},
 }
 CRASHED = {"about": {}, "delivered": False, "outcome": "crashed", "text": "exit -9"}
@@ -62,6 +63,14 @@ def test_a_demo_that_crashed_holds_nothing_but_its_stamp():
 )
 def test_what_the_demo_missed_is_named(change, name):
     assert missed(_demo_lines({"taken": TAKEN, "demo": DEMO | change})) == [name]
+
+
+def test_beside_the_latency_stands_how_fast_the_world_was():
+    lines = {line.name: line for line in _demo_lines({"taken": TAKEN, "demo": DEMO})}
+    assert lines["demo: pace of the world, simulated s per wall s"].figure == 0.9
+    assert lines["demo: wall time that the world waited for nodes"].figure == 20.0
+    unknown = _demo_lines({"taken": TAKEN, "demo": DEMO | {"pace": None}})
+    assert len([name for name in missed(unknown) if "world" in name]) == 3
 
 
 def test_a_crash_in_lockstep_is_missed_though_39_were_delivered():

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from lastmile.cli.delivery_scorecard import _fault_lines
-from lastmile.cli.demo_process import processes_of
+from lastmile.cli.demo_process import DemoProcess, processes_of
 from lastmile.cli.ended_demos import SIMULATOR_DEAD, Ending
+from lastmile.errors import UserError
 
 CLEAN = Ending("Ctrl-C while driving", 130, 1.7, [], SIMULATOR_DEAD, 4, [])
 STOP = {
@@ -18,11 +19,17 @@ STOP = {
     "stopped_m": 0.5,
     "allowed_m": 0.6,
     "cause": "planner: plan too old",
+    "slowest_rate": 0.97,
 }
+UNJUDGED = STOP | {"holds": False, "braking_after_s": None, "stopped_m": None, "allowed_m": None}
 FIGURES = {
     "taken": {"date": "2026-01-31T00:00:00", "commit": "abc", "machine": "m"},
+    "failed": {},
+    "not_carried_out": [],
     "delivered": True,
     "own_contacts": 0,
+    "longest_unseen_s": 5.2,
+    "pace": {"rate": 0.99, "wanted": 1.0, "waited_s": 0.0},
     "delivered_once": True,
     "stops": [STOP] * 8,
     "losses": [{"restarted": True}] * 4,
@@ -60,11 +67,57 @@ def test_scorecard_lines_hold_when_all_came_out_as_promised():
         ({"journal_troubles": ["damaged"]}, "journals and receipts hold"),
         ({"interrupts": [CLEAN.to_json() | {"left": ["planner"]}] * 4}, "left after 5 s"),
         ({"interrupts": [CLEAN.to_json()] * 3}, "exit code"),
+        ({"interrupts": [CLEAN.to_json()] * 3}, "left after 5 s"),
+        ({"stops": [STOP] * 7}, "braking begins, worst"),
+        ({"stops": [STOP] * 7 + [UNJUDGED]}, "stops that hold"),
+        ({"stops": [STOP] * 7 + [UNJUDGED]}, "way to a stand"),
+        ({"failed": {"simulator killed": "UserError: no words"}}, "parts that failed"),
+        ({"not_carried_out": ["Ctrl-C while driving"]}, "parts not carried out"),
     ],
 )
 def test_scorecard_names_what_was_missed(change, missed):
     lines = [line.name for line in _fault_lines(FIGURES | change) if line.holds is False]
     assert any(missed in name for name in lines), lines
+
+
+def test_scorecard_tells_what_failed_and_what_a_killed_campaign_has_not_measured():
+    finished = ("taken", "stops", "losses", "failed", "not_carried_out")
+    figures = {key: FIGURES[key] for key in finished} | {
+        "failed": {"report of that drive": "UserError: no | recording\nand so on"},
+        "not_carried_out": ["simulator killed"],
+    }
+    lines = {line.name: line for line in _fault_lines(figures)}
+    assert lines["killed and hung: stops that hold"].holds
+    failed = lines["faults: parts that failed"]
+    assert failed.figure == "report of that drive: UserError: no / recording"
+    assert lines["faults: parts not carried out"].figure == "simulator killed"
+    unknown = {name for name, line in lines.items() if line.figure == "not measured"}
+    assert {
+        "killed and hung: own contacts",
+        "killed and hung: delivered all the same",
+        "killed and hung: longest time without ground truth",
+        "killed and hung: pace of the world, simulated s per wall s",
+        "recorder, mission, lockers killed: parcel delivered exactly once",
+        "recorder, mission, lockers killed: journals and receipts hold",
+        "simulator killed: says why",
+        "simulator killed: exit code",
+    } <= unknown
+    assert not any(lines[name].holds for name in unknown)
+
+
+def test_scorecard_states_how_long_the_truth_was_missing_and_how_slow_the_world_was():
+    stops = [STOP] * 7 + [STOP | {"slowest_rate": 0.4}]
+    lines = {line.name: line for line in _fault_lines(FIGURES | {"stops": stops})}
+    assert lines["killed and hung: longest time without ground truth"].figure == 5.2
+    assert lines["killed and hung: pace of the world, simulated s per wall s"].figure == 0.99
+    assert lines["killed and hung: slowest second of the world after a fault"].figure == 0.4
+
+
+def test_a_demo_without_the_node_that_is_to_be_struck_is_an_error_that_names_it(tmp_path):
+    demo = object.__new__(DemoProcess)
+    demo.run_dir = tmp_path / "run"
+    with pytest.raises(UserError, match="0 processes of simulator"):
+        demo.node("simulator")
 
 
 def test_processes_of_a_run_are_those_that_name_its_folder(tmp_path):

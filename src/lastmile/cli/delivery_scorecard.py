@@ -35,6 +35,11 @@ from lastmile.evaluation.scorecard import (
 
 CAMPAIGNS = Path("docs/scorecard/campaigns")
 PICTURES = Path("runs/scorecard")
+STOPS = 8
+"""Nodes that are needed to drive, each killed and hung."""
+NONE = "none"
+LONGEST = 200
+"""Most letters of an error in a line."""
 Figures = dict[str, Any]
 """The figures of a campaign; empty if it was not run."""
 
@@ -63,7 +68,7 @@ def _demo_lines(ros: Figures) -> list[Line]:
     docking, contacts = demo.get("docking", []), demo.get("contacts")
     about = demo.get("about", {})
     docks = {about.get("start"), about.get("goal")} & {d["locker_id"] for d in docking}
-    latency = demo.get("latency_s", {})
+    latency, pace = demo.get("latency_s", {}), demo.get("pace") or {}
     others = len(contacts) - demo["own_contacts"] if contacts is not None else None
     return [
         _source("demo and 5 other seeds over ROS", ros, "make campaign-ros"),
@@ -81,6 +86,7 @@ def _demo_lines(ros: Figures) -> list[Line]:
         _nearest_by_any_move("demo", demo),
         stated("demo: latency scan to command, median", latency.get("median"), "s"),
         stated("demo: latency scan to command, 99 %", latency.get("p99"), "s"),
+        *_pace_lines("demo", pace),
         *(
             stated(f"demo: CPU of {node}", ratio, "cores")
             for node, ratio in (demo.get("cpu_per_node") or {"each node": None}).items()
@@ -195,67 +201,98 @@ def _localization_lines(
     return [*lines, at_most(turns[1], yaw[1], "deg", limits[2])]
 
 
+def _pace_lines(what: str, pace: Figures) -> list[Line]:
+    """Say how fast the world was: times are on a clock that may be slower than the wall's."""
+    return [
+        stated(f"{what}: pace of the world, simulated s per wall s", pace.get("rate"), "s/s"),
+        stated(f"{what}: pace of the world, wanted", pace.get("wanted"), "s/s"),
+        stated(f"{what}: wall time that the world waited for nodes", pace.get("waited_s"), "s"),
+    ]
+
+
 def _fault_lines(faults: Figures) -> list[Line]:
     stops, losses = faults.get("stops", []), faults.get("losses", [])
-    wanted = "8 of 8"
-    whole = str(not faults["journal_troubles"]) if faults else None
-    used = [stop["stopped_m"] / max(stop["allowed_m"], 1e-6) for stop in stops]
+    wanted = f"{STOPS} of {STOPS}"
+    troubles = faults.get("journal_troubles")
+    # Of fewer stops, or of one that could not be judged, the worst is not known.
+    known = len(stops) == STOPS and all(stop["stopped_m"] is not None for stop in stops)
+    worst = stops if known else []
+    used = [stop["stopped_m"] / max(stop["allowed_m"], 1e-6) for stop in worst]
+    rates = [stop["slowest_rate"] for stop in worst if stop["slowest_rate"] is not None]
     simulator = faults.get("simulator_killed")
-    others = "recorder, mission, lockers killed"
+    drive, others = "killed and hung", "recorder, mission, lockers killed"
     return [
         _source("faults", faults, "make campaign-faults"),
-        exactly("killed and hung: stops that hold", _share(s["holds"] for s in stops), "", wanted),
+        exactly("faults: parts that failed", _failures(faults), "", NONE),
+        exactly("faults: parts not carried out", _listed(faults, "not_carried_out"), "", NONE),
+        exactly(f"{drive}: stops that hold", _share(s["holds"] for s in stops), "", wanted),
+        at_most(f"{drive}: braking begins, worst", _most(worst, "braking_after_s"), "s", 0.3),
         at_most(
-            "killed and hung: braking begins, worst", _most(stops, "braking_after_s"), "s", 0.3
-        ),
-        at_most(
-            "killed and hung: way to a stand over v t + v^2 / 2b, worst",
+            f"{drive}: way to a stand over v t + v^2 / 2b, worst",
             max(used, default=None),
             "",
             1.0,
         ),
         exactly(
-            "killed and hung: cause on /diagnostics",
-            _share(bool(s["cause"]) for s in stops),
-            "",
-            wanted,
+            f"{drive}: cause on /diagnostics", _share(bool(s["cause"]) for s in stops), "", wanted
         ),
-        exactly(
-            "killed and hung: cause in the report",
-            _share(s["in_report"] for s in stops),
-            "",
-            wanted,
+        exactly(f"{drive}: cause in the report", _share(s["in_report"] for s in stops), "", wanted),
+        exactly(f"{drive}: delivered all the same", _word(faults, "delivered"), "", "True"),
+        exactly(f"{drive}: own contacts", faults.get("own_contacts"), "", 0),
+        stated(f"{drive}: longest time without ground truth", faults.get("longest_unseen_s"), "s"),
+        *_pace_lines(drive, faults.get("pace") or {}),
+        stated(
+            f"{drive}: slowest second of the world after a fault", min(rates, default=None), "s/s"
         ),
-        exactly("killed and hung: delivered all the same", _word(faults, "delivered"), "", "True"),
-        exactly("killed and hung: own contacts", faults.get("own_contacts"), "", 0),
         exactly(f"{others}: restarted", _share(loss["restarted"] for loss in losses), "", "4 of 4"),
         exactly(
             f"{others}: parcel delivered exactly once", _word(faults, "delivered_once"), "", "True"
         ),
-        exactly(f"{others}: journals and receipts hold", whole, "", "True"),
+        exactly(
+            f"{others}: journals and receipts hold",
+            str(not troubles) if troubles is not None else None,
+            "",
+            "True",
+        ),
         exactly(
             "simulator killed: says why",
             str(SIMULATOR_DEAD in simulator["said"]) if simulator else None,
             "",
             "True",
         ),
-        *_ending_lines([simulator] if simulator else [], "simulator killed", "1"),
+        *_ending_lines([simulator] if simulator else [], "simulator killed", ["1"]),
         *_ending_lines(
             faults.get("interrupts", []),
             f"Ctrl-C while {', '.join(PHASES)}",
-            ", ".join(["130"] * len(PHASES)),
+            ["130"] * len(PHASES),
         ),
     ]
 
 
-def _ending_lines(endings: Sequence[dict[str, Any]], what: str, codes: str) -> list[Line]:
-    left = sum(len(ending["left"]) for ending in endings) if endings else None
-    troubles = sum(len(ending["journal_troubles"]) for ending in endings) if endings else None
+def _failures(faults: Figures) -> str | None:
+    """Name the parts of the campaign that failed, each with the first line of its error."""
+    if not faults:
+        return None
+    told = (f"{part}: {text.splitlines()[0][:LONGEST]}" for part, text in faults["failed"].items())
+    return "; ".join(told).replace("|", "/") or NONE
+
+
+def _listed(figures: Figures, key: str) -> str | None:
+    return ", ".join(figures[key]) or NONE if figures else None
+
+
+def _ending_lines(
+    endings: Sequence[dict[str, Any]], what: str, codes: Sequence[str]
+) -> list[Line]:
+    """Make the lines on demos that were ended; sums are known once all of them were."""
     given = ", ".join(str(ending["exit_code"]) for ending in endings) or None
+    ended = endings if len(endings) == len(codes) else []
+    left = sum(len(ending["left"]) for ending in ended) if ended else None
+    troubles = sum(len(ending["journal_troubles"]) for ending in ended) if ended else None
     # While the stack starts there may be none yet.
-    written = [e["journals"] for e in endings if "starting" not in e["when"]]
+    written = [e["journals"] for e in ended if "starting" not in e["when"]]
     return [
-        exactly(f"{what}: exit code", given, "", codes),
+        exactly(f"{what}: exit code", given, "", ", ".join(codes)),
         exactly(f"{what}: processes left after 5 s", left, "", 0),
         exactly(f"{what}: journals that do not hold", troubles, "", 0),
         at_least(
@@ -404,4 +441,4 @@ def _of(figures: Figures, part: str, whole: str) -> str | None:
 
 
 def _word(figures: Figures, key: str) -> str | None:
-    return str(figures[key]) if figures else None
+    return str(figures[key]) if key in figures else None

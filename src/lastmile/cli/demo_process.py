@@ -66,9 +66,19 @@ class DemoProcess:
             time.sleep(0.1)
 
     def node(self, name: str) -> int:
-        """Give the process of a node."""
-        (pid,) = [p for p, line in processes_of(self.run_dir).items() if f"{name}_node" in line]
-        return pid
+        """
+        Give the process of a node.
+
+        Raises
+        ------
+        UserError
+            If there is none, or more than one.
+
+        """
+        found = [p for p, line in processes_of(self.run_dir).items() if f"{name}_node" in line]
+        if len(found) != 1:
+            raise UserError(f"{len(found)} processes of {name} in {self.run_dir}, not one")
+        return found[0]
 
     def wait_gone(self, within_s: float) -> list[str]:
         """Wait until no process of the run is left; give the command lines of those that are."""
@@ -83,9 +93,14 @@ class DemoProcess:
 
     def end(self) -> None:
         """End it whatever it does."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
             self.process.wait(EXIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def _left(self) -> list[str]:
         # Polled, so that it does not remain as a zombie.
