@@ -35,6 +35,9 @@ def test_parcel_comes_to_its_locker_and_the_run_is_told_in_full(demo):
     assert all(d["distance_m"] < 0.05 and d["angle_deg"] < 3.0 for d in summary["docking"])
     assert summary["distance_m"] > 90.0
     assert 0.0 < summary["latency_s"]["median"] < 1.0
+    # The world never runs ahead to make up for more than a moment.
+    assert 0.0 < summary["pace"]["rate"] < 1.01 * summary["pace"]["wanted"]
+    assert summary["pace"]["wanted"] == 4.0
 
     with (run.run_dir / "run.mcap").open("rb") as file:
         content = make_reader(file).get_summary()
