@@ -21,6 +21,7 @@ def write_run(folder, name, delivered=True, own_contacts=0, errors=(0.1,), neare
         "distance_m": 500.0,
         "mean_speed_mps": 1.0,
         "closest_person_own_m": nearest,
+        "closest_person_closing_m": nearest,
         "closest_person_any_m": 0.2,
         "longest_unseen_s": 0.02,
         "docking": [{"distance_m": 0.01, "angle_deg": 0.5}],

@@ -87,6 +87,7 @@ def sum_up(records: list[RunRecord]) -> dict[str, Any]:
             _below(s["closest_person_own_m"], CLOSEST_PERSON_M) for s in summaries
         ),
         "closest_person_own_m": _least(s["closest_person_own_m"] for s in summaries),
+        "closest_person_closing_m": _least(s["closest_person_closing_m"] for s in summaries),
         "closest_person_any_m": _least(s["closest_person_any_m"] for s in summaries),
         "mean_speed_mps": float(np.mean([s["mean_speed_mps"] for s in summaries] or [0.0])),
         "docking_error_worst_m": max((d["distance_m"] for d in docking), default=None),

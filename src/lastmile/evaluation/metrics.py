@@ -66,6 +66,7 @@ class Summary:
     """While moving."""
     people_met: int
     closest_person_own_m: float
+    closest_person_closing_m: float
     closest_person_any_m: float
     closest_anything_m: float
     contacts: tuple[Contact, ...]
@@ -115,6 +116,7 @@ def summarise(log: RunLog, site: Site, robot: RobotDescription) -> Summary:
         mean_speed_mps=_mean_moving_speed(log.truth, robot),
         people_met=met.met,
         closest_person_own_m=met.closest_own_m,
+        closest_person_closing_m=met.closest_closing_m,
         closest_person_any_m=met.closest_any_m,
         closest_anything_m=min((t.clearance_m for t in log.truth), default=float("inf")),
         contacts=tuple(contacts(log.truth, robot)),

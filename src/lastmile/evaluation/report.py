@@ -119,6 +119,7 @@ def _headline(summary: Summary) -> list[tuple[str, str]]:
         ("Mean speed while moving", f"{summary.mean_speed_mps:.2f} m/s"),
         ("People met within 5 m", str(summary.people_met)),
         ("Smallest gap to a person by own move", f"{summary.closest_person_own_m:.2f} m"),
+        ("Smallest gap to a person while closing it", f"{summary.closest_person_closing_m:.2f} m"),
         ("Smallest gap to a person while moving", f"{summary.closest_person_any_m:.2f} m"),
         ("Contacts", f"{len(summary.contacts)}, own {summary.own_contacts}"),
         ("Docking error", docking or "never docked"),
