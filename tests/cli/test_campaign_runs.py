@@ -68,13 +68,23 @@ def test_older_figures_go_when_a_campaign_begins_and_stops(tmp_path, results, mo
     assert not results.exists()
 
 
-def test_a_commit_in_the_midst_of_a_campaign_is_refused(tmp_path, results, monkeypatch):
-    run = planned(tmp_path)
-    monkeypatch.setattr(
-        campaign_runs, "_run", lambda *_: write_crash(run.folder, {"seed": 1, "commit": "new"}, "")
-    )
-    with pytest.raises(UserError, match="was run on commit new"):
-        carry_out([run], 1, results)
+def test_a_commit_in_the_midst_ends_the_campaign_with_the_first_run_that_meets_it(
+    tmp_path, results, monkeypatch
+):
+    first, second = (PlannedRun(tmp_path / name, (), {}) for name in ("first", "second"))
+    told = []
+
+    def end(run, _commit, _longest_s, stopping):
+        if run is second:
+            told.append(stopping.wait(10.0))
+        write_crash(run.folder, {"commit": "new"}, "")
+        return "ended"
+
+    monkeypatch.setattr(campaign_runs, "_run", end)
+    with pytest.raises(UserError, match="first was run on commit new"):
+        carry_out([first, second], 2, results)
+    assert False not in told
+    assert not results.exists()
 
 
 def test_other_runs_in_the_folder_do_not_count(tmp_path, results):

@@ -97,13 +97,20 @@ def test_the_commit_is_marked_where_code_is_changed_or_new(checkout):
     assert scorecard.stamp()["commit"].endswith("+changes")
 
 
-def test_figures_that_a_campaign_wrote_do_not_mark_the_commit(checkout):
+def test_the_commit_is_marked_where_no_git_tells(tmp_path, monkeypatch):
+    monkeypatch.setattr(scorecard, "__file__", str(tmp_path / "scorecard.py"))
+    assert scorecard.stamp()["commit"] == "unknown"
+
+
+@pytest.mark.parametrize("name", ["docs/scorecard/c.json", "README.md", "tests/test_code.py"])
+def test_pages_tests_and_figures_that_change_do_not_mark_the_commit(checkout, name):
     folder, git = checkout
-    figures = folder / "docs" / "scorecard" / "c.json"
-    figures.parent.mkdir(parents=True)
-    figures.write_text("{}")
+    page = folder / name
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("first")
+    assert scorecard.is_clean(scorecard.stamp()["commit"])
     commit(git)
-    figures.write_text("{ }")
+    page.write_text("second")
     assert scorecard.is_clean(scorecard.stamp()["commit"])
 
 

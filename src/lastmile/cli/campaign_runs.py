@@ -69,16 +69,17 @@ def carry_out(
     stopping = threading.Event()
     with Progress() as progress, ThreadPoolExecutor(jobs) as pool:
         bar = progress.add_task("runs", total=len(due))
-        waiting = {pool.submit(_run, run, commit, longest_s, stopping) for run in due}
+        waiting = {pool.submit(_run, run, commit, longest_s, stopping): run for run in due}
         try:
             for done in as_completed(waiting):
                 progress.console.print(done.result())
+                # At once, not after all the others: what they would cost may be hours.
+                _refuse_others([waiting[done]], commit)
                 progress.advance(bar)
         except BaseException:
             stopping.set()
             pool.shutdown(cancel_futures=True)
             raise
-    _refuse_others(runs, commit)
     return [read_run(run.folder) for run in runs], taken
 
 

@@ -117,7 +117,10 @@ def _page(area: str, lines: Sequence[Line]) -> str:
 # ------------------------------------------------------------------------------- campaigns
 
 
-CODE = ("src", "config", "sim", "maps", "launch", "pyproject.toml", "constraints.txt")
+CODE = (
+    *("src", "config", "sim", "maps", "launch"),
+    *("setup.py", "pyproject.toml", "constraints.txt"),
+)
 """What figures depend on; tests and pages are not among it."""
 CHANGED, UNKNOWN = "+changes", "unknown"
 
@@ -126,8 +129,8 @@ def stamp() -> dict[str, str]:
     """
     Say when, on which commit and on what machine figures are taken.
 
-    The commit is marked where files differ from it; pages of figures, which campaigns write
-    themselves, do not count.
+    The commit is marked where what figures depend on differs from it; an edit of a page in the
+    midst of a campaign does not.
     """
     commit = _git("rev-parse", "--short", "HEAD")
     return {
@@ -187,10 +190,8 @@ def upper_bound_95(events: int, trials: float) -> float:
 
 
 def _is_changed() -> bool:
-    pages = ":(top,exclude)docs/scorecard"
-    tracked = ("status", "--porcelain", "--untracked-files=no", "--", ":/", pages)
-    new = ("ls-files", "--others", "--exclude-standard", "--full-name", "--", *_places(CODE))
-    return bool(_git(*tracked) or _git(*new))
+    status = ("status", "--porcelain", "--untracked-files=normal", "--", *_places(CODE))
+    return _git(*status) != ""
 
 
 def _places(paths: Sequence[str]) -> list[str]:
