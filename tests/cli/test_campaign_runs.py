@@ -39,9 +39,41 @@ def test_what_a_stopped_run_left_is_kept_beside_and_counted(tmp_path, results):
     run = planned(tmp_path)
     run.folder.mkdir()
     (run.folder / "run.mcap").write_text("half")
+    run.log.write_text("on its way")
     carry_out([run], 1, results)
-    assert (tmp_path / "seed-001-stopped-1" / "run.mcap").read_text() == "half"
+    aside = tmp_path / "seed-001-stopped-1"
+    assert (aside / "run.mcap").read_text() == "half"
+    assert (aside / "seed-001.log").read_text() == "on its way"
     assert stopped_runs([run]) == 1
+
+
+def test_a_run_that_was_stopped_before_it_wrote_anything_but_its_log_is_counted(tmp_path, results):
+    run = planned(tmp_path)
+    run.folder.mkdir()
+    for stops in (1, 2):
+        run.log.write_text(f"stopped {stops}")
+        carry_out([run], 1, results)
+        assert stopped_runs([run]) == stops
+        (run.folder / "summary.json").unlink()
+    assert (tmp_path / "seed-001-stopped-1" / "seed-001.log").read_text() == "stopped 1"
+
+
+def test_a_run_that_was_never_begun_is_not_counted(tmp_path, results):
+    run = planned(tmp_path)
+    carry_out([run], 1, results)
+    carry_out([run], 1, results)
+    assert stopped_runs([run]) == 0
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", '{"about": {}}'])
+def test_a_broken_summary_is_told_before_the_campaign_begins(tmp_path, results, broken):
+    run = planned(tmp_path)
+    run.folder.mkdir()
+    (run.folder / "summary.json").write_text(broken)
+    results.write_text("older")
+    with pytest.raises(UserError, match=r"seed-001: not a run that ended: summary\.json: .*remove"):
+        carry_out([run], 1, results)
+    assert results.read_text() == "older"
 
 
 @pytest.mark.parametrize(

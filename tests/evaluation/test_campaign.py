@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lastmile.errors import UserError
+from lastmile.evaluation import campaign
 from lastmile.evaluation.campaign import read_run, sum_up, write_crash
 
 
@@ -87,3 +88,15 @@ def test_a_broken_summary_names_its_run(tmp_path):
     (tmp_path / "run-b" / "summary.json").write_text("{")
     with pytest.raises(UserError, match="run-b: not a run that ended"):
         read_runs(tmp_path)
+
+
+def test_a_summary_that_could_not_be_written_whole_leaves_a_run_that_did_not_end(
+    tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise OSError("power is gone")
+
+    monkeypatch.setattr(campaign.os, "replace", fail)
+    with pytest.raises(OSError, match="power is gone"):
+        write_crash(tmp_path / "run-b", {}, "exit 1")
+    assert not (tmp_path / "run-b" / "summary.json").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 from rich.progress import Progress
 
 from lastmile.errors import UserError
-from lastmile.evaluation.campaign import SUMMARY, RunRecord, read_run, write_crash
+from lastmile.evaluation.campaign import SUMMARY, RunRecord, read_run, read_summary, write_crash
 from lastmile.evaluation.scorecard import begin_campaign, same_code, stamp
 
 LONGEST_S = 4.0 * 3600.0
@@ -35,6 +34,11 @@ class PlannedRun:
     command: tuple[str, ...]
     about: Mapping[str, Any]
     """What its summary must say of it."""
+
+    @property
+    def log(self) -> Path:
+        """Give the file of its words, beside its folder, since only it writes in there."""
+        return self.folder.with_suffix(".log")
 
     @property
     def ended(self) -> bool:
@@ -65,7 +69,7 @@ def carry_out(
     commit = taken["commit"]
     due = [run for run in runs if not run.ended]
     for run in due:
-        _put_aside(run.folder)
+        _put_aside(run)
     stopping = threading.Event()
     with Progress() as progress, ThreadPoolExecutor(jobs) as pool:
         bar = progress.add_task("runs", total=len(due))
@@ -93,7 +97,7 @@ def _refuse_others(runs: Sequence[PlannedRun], commit: str) -> None:
     for run in runs:
         if not run.ended:
             continue
-        about = json.loads((run.folder / SUMMARY).read_text(encoding="utf-8"))["about"]
+        about = read_summary(run.folder)["about"]
         for key, wanted in run.about.items():
             if about.get(key) != wanted:
                 raise UserError(
@@ -107,18 +111,25 @@ def _refuse_others(runs: Sequence[PlannedRun], commit: str) -> None:
             )
 
 
-def _put_aside(folder: Path) -> None:
+def _put_aside(run: PlannedRun) -> None:
     """Rename what a stopped run left, so that it can begin anew and is not forgotten."""
-    if not folder.exists() or not any(folder.iterdir()):
+    folder = run.folder
+    left = folder.exists() and any(folder.iterdir())
+    if not left and not run.log.exists():
         return
     number = 1 + len(list(folder.parent.glob(f"{folder.name}-{STOPPED}-*")))
-    folder.rename(folder.with_name(f"{folder.name}-{STOPPED}-{number}"))
+    aside = folder.with_name(f"{folder.name}-{STOPPED}-{number}")
+    if left:
+        folder.rename(aside)
+    else:
+        aside.mkdir()
+    if run.log.exists():
+        run.log.rename(aside / run.log.name)
 
 
 def _run(run: PlannedRun, commit: str, longest_s: float, stopping: threading.Event) -> str:
-    """Run one; its words go into a log beside its folder, the last of them come back."""
-    log = run.folder.with_suffix(".log")
-    with log.open("w", encoding="utf-8") as file:
+    """Run one; its words go into its log, the last of them come back."""
+    with run.log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "lastmile", *run.command],
             stdout=file,
@@ -126,7 +137,7 @@ def _run(run: PlannedRun, commit: str, longest_s: float, stopping: threading.Eve
             env=os.environ | ONE_THREAD,
         )
         how = _wait(process, longest_s)
-    lines = log.read_text(encoding="utf-8").splitlines()
+    lines = run.log.read_text(encoding="utf-8").splitlines()
     said = next((line for line in reversed(lines) if not line.startswith("report:")), "")
     if not run.ended and not stopping.is_set():
         write_crash(run.folder, {**run.about, "commit": commit}, f"{how}: {said}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lastmile.cli.lidar_maps import drive_mapper, save_lidar_map
 from lastmile.cli.run_folders import new_run_dir
+from lastmile.evaluation.campaign import BEGUN
 from lastmile.evaluation.report import write_report
 from lastmile.evaluation.run_log import RunLog
 from lastmile.evaluation.scorecard import stamp
@@ -51,6 +53,15 @@ def simulate(
     taken = stamp()
     setting = read_setting(scenario, seed, start, goal, map_dir, config)
     run_dir = new_run_dir(output)
+    made_of = {
+        "run": "lockstep",
+        **taken,
+        "scenario": scenario,
+        "site": setting.site.name,
+        "seed": setting.seed,
+        "map": str(map_dir or ""),
+    }
+    (run_dir / BEGUN).write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
     delivery = LockstepDelivery(setting)
     log = RunLog()
     history = History()
@@ -72,14 +83,9 @@ def simulate(
         delivery.close()
     cpu_s = time.process_time()
     about = {
-        "run": "lockstep",
-        **taken,
-        "scenario": scenario,
-        "site": setting.site.name,
-        "seed": setting.seed,
+        **made_of,
         "start": delivery.order.from_locker_id,
         "goal": delivery.order.to_locker_id,
-        "map": str(map_dir or ""),
         "simulated_s": round(delivery.loop.now_s, 3),
         # Of the whole process until here, with the world's making.
         "cpu_s": round(cpu_s, 1),

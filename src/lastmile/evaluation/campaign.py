@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ CLOSEST_PERSON_M = 0.3
 """Gap to a person below which an own approach counts as too close."""
 SUMMARY = "summary.json"
 """The file of figures that makes a run one that ended."""
+BEGUN = "begun.json"
+"""What a run is made of, written at its beginning: a folder with this alone was stopped."""
 CRASHED = "crashed"
 """Outcome of a run that ended without figures."""
 
@@ -31,9 +34,32 @@ class RunRecord:
     """(T, 3): position error [m], yaw error [deg], 1 where the protection level bounds it."""
 
 
+def read_summary(run_dir: Path) -> dict[str, Any]:
+    """
+    Read the figures of a run that ended.
+
+    Raises
+    ------
+    UserError
+        If it did not end, or the file is broken.
+
+    """
+    path = run_dir / SUMMARY
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(summary["about"], dict) or not isinstance(summary["outcome"], str):
+            raise ValueError("about and outcome are wanted")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{run_dir}: not a run that ended: {path.name}: {error!r}; if it is of a campaign, "
+            "remove the folder and begin the campaign again"
+        ) from error
+    return summary
+
+
 def read_run(run_dir: Path) -> RunRecord:
     """
-    Read a run that ended.
+    Read a run that ended, with its errors.
 
     Raises
     ------
@@ -41,13 +67,13 @@ def read_run(run_dir: Path) -> RunRecord:
         If it did not end, or a file of it is broken.
 
     """
+    summary = read_summary(run_dir)
     try:
-        summary = json.loads((run_dir / SUMMARY).read_text(encoding="utf-8"))
         path, rows = run_dir / "localization.csv", []
         if summary["outcome"] != CRASHED:
             rows = path.read_text(encoding="utf-8").splitlines()[1:]
         errors = np.array([[float(cell) for cell in row.split(",")] for row in rows])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{run_dir}: not a run that ended: {error!r}") from error
     return RunRecord(run_dir.name, summary, errors.reshape(-1, 4)[:, 1:])
 
@@ -56,7 +82,15 @@ def write_crash(run_dir: Path, about: Mapping[str, Any], text: str) -> None:
     """Write down that a run ended without figures; it counts as not delivered."""
     summary = {"about": dict(about), "delivered": False, "outcome": CRASHED, "text": text}
     run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_summary(run_dir, summary)
+
+
+def write_summary(run_dir: Path, summary: Mapping[str, Any]) -> None:
+    """Write the figures of a run, whole or not at all: half of them would pass for its end."""
+    path = run_dir / SUMMARY
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)
 
 
 def sum_up(records: list[RunRecord]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lastmile.evaluation import pictures
+from lastmile.evaluation.campaign import write_summary
 from lastmile.evaluation.metrics import Summary, localization_errors, summarise
 from lastmile.evaluation.node_figures import complaints, node_figures
 from lastmile.evaluation.pace import describe_pace
@@ -76,7 +76,7 @@ def write_report(
     )
     (run_dir / "report.html").write_text(page, encoding="utf-8")
     # Last of all: a run with figures is one that came to its end.
-    (run_dir / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_summary(run_dir, figures)
     return summary
 
 
