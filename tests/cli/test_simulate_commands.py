@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
+from lastmile.cli import simulate_commands
 from lastmile.cli.simulate_commands import app
+from lastmile.errors import UserError
 from lastmile.simulation import delivery
 
 
@@ -22,3 +25,23 @@ def test_a_run_that_is_stopped_on_its_way_leaves_what_it_is_made_of(tmp_path, mo
     begun = json.loads((tmp_path / "run" / "begun.json").read_text())
     assert (begun["scenario"], begun["seed"]) == ("quiet", 7)
     assert not (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("power is gone"), UserError("too few scans")])
+def test_the_map_of_a_drive_is_saved_before_the_figures_that_make_it_ended(
+    tmp_path, monkeypatch, error
+):
+    summary, ended = tmp_path / "run" / "summary.json", []
+
+    def fail(_mapper, _site, directory):
+        assert directory == tmp_path / "map"
+        ended.append(summary.exists())
+        raise error
+
+    monkeypatch.setattr(simulate_commands, "save_lidar_map", fail)
+    result = simulate(tmp_path / "run", "--save-map", tmp_path / "map")
+    assert ended == [False]
+    assert result.exit_code == 1
+    # No map could be made: told, and the drive counts. The process broke: it did not end.
+    assert summary.exists() == isinstance(error, UserError)
+    assert ("lastmile: too few scans" in result.output) == isinstance(error, UserError)

@@ -12,10 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lastmile.cli.lidar_maps import drive_mapper, save_lidar_map
 from lastmile.cli.run_folders import new_run_dir
+from lastmile.errors import UserError
 from lastmile.evaluation.campaign import BEGUN
 from lastmile.evaluation.report import write_report
 from lastmile.evaluation.run_log import RunLog
 from lastmile.evaluation.scorecard import stamp
+from lastmile.localization.mapping import LidarMapper
+from lastmile.maps.site import Site
 from lastmile.simulation.lockstep import History
 from lastmile.simulation.setting import read_setting
 
@@ -91,13 +94,23 @@ def simulate(
         "cpu_s": round(cpu_s, 1),
         "history": history.hexdigest(),
     }
+    # Before the report, whose figures make the run one that ended: then its map is there too.
+    mapped = mapper is None or _save_map(mapper, setting.site, save_map)
     summary = write_report(log, setting.site, setting.robot, run_dir, about)
     typer.echo(f"{summary.outcome}: {summary.text}")
-    if mapper is not None:
-        typer.echo(save_lidar_map(mapper, setting.site, save_map))
     typer.echo(f"report: {run_dir / 'report.html'}")
-    if not summary.delivered:
+    if not (summary.delivered and mapped):
         raise typer.Exit(1)
+
+
+def _save_map(mapper: LidarMapper, site: Site, directory: Path) -> bool:
+    """Save the map of the drive; tell why where there is none, since the drive has a report."""
+    try:
+        typer.echo(save_lidar_map(mapper, site, directory))
+    except UserError as error:
+        typer.echo(f"lastmile: {error}", err=True)
+        return False
+    return True
 
 
 def _progress() -> Progress:
