@@ -3,7 +3,13 @@
 import pytest
 
 from lastmile.cli import delivery_scorecard
-from lastmile.cli.delivery_scorecard import _demo_lines, _lockstep_lines, _twin_lines
+from lastmile.cli.delivery_scorecard import (
+    _demo_lines,
+    _localization_lines,
+    _lockstep_lines,
+    _ros_lines,
+    _twin_lines,
+)
 
 TAKEN = {"date": "2026-01-31T00:00:00", "commit": "abc", "machine": "2 cores"}
 DEMO = {
@@ -82,10 +88,63 @@ def test_a_crash_in_lockstep_is_missed_though_39_were_delivered():
 
 def test_twins_are_held_against_the_runs_over_ros():
     outcomes = {f"seed-{k:03d}": "succeeded" for k in range(6)}
-    twins = {"taken": TAKEN, "repeats": True, "outcomes": outcomes}
-    assert missed(_twin_lines(twins, {"outcomes": outcomes})) == []
-    other = {"outcomes": outcomes | {"seed-003": "crashed"}}
+    twins, ros = {"taken": TAKEN, "repeats": True, "outcomes": outcomes}, {"taken": TAKEN}
+    assert missed(_twin_lines(twins, ros | {"outcomes": outcomes})) == []
+    other = ros | {"outcomes": outcomes | {"seed-003": "crashed"}}
     assert missed(_twin_lines(twins, other)) == ["lockstep and ROS: same outcome"]
     crashed = {"outcomes": dict.fromkeys(outcomes, "crashed")}
-    assert "0 of 6" in [line.figure for line in _twin_lines(twins | crashed, crashed)]
+    assert "0 of 6" in [line.figure for line in _twin_lines(twins | crashed, ros | crashed)]
     assert missed(_twin_lines(twins, {})) == ["lockstep and ROS: same outcome"]
+
+
+def test_twins_of_other_code_than_the_runs_over_ros_are_missed_and_say_so():
+    outcomes = {f"seed-{k:03d}": "succeeded" for k in range(6)}
+    twins = {"taken": TAKEN, "repeats": True, "outcomes": outcomes}
+    ros = {"taken": TAKEN | {"commit": "def+changes"}, "outcomes": outcomes}
+    *_, line = _twin_lines(twins, ros)
+    assert line.holds is False
+    assert "lockstep was run on abc, ROS on def+changes" in line.figure
+
+
+def test_a_run_over_ros_too_close_to_a_person_is_missed():
+    figures = {"runs": 6, "delivered": 6, "crashed": 0, "own_contacts": 0, "contacts": 0}
+    figures |= {"longest_unseen_s": 0.02, "docking_error_worst_m": 0.01}
+    figures |= {"docking_angle_worst_deg": 0.5, "begun_again": 0, "closest_person_any_m": 0.2}
+    assert missed(_ros_lines(figures | {"runs_too_close_to_a_person": 0})) == []
+    assert missed(_ros_lines(figures | {"runs_too_close_to_a_person": 1})) == [
+        "over ROS: runs nearer than 0.3 m to a person by own move"
+    ]
+
+
+ERRORS = {
+    "position_error_median_m": 0.1,
+    "position_error_p95_m": 0.25,
+    "yaw_error_median_deg": 0.3,
+    "yaw_error_p95_deg": 1.0,
+}
+
+
+def test_localization_is_stated_over_the_least_number_of_runs():
+    figures = {"taken": TAKEN, "runs": 6, "crashed": 0, **ERRORS}
+    assert missed(_localization_lines(figures, "ROS", "ros", 6)) == []
+    assert missed(_localization_lines(figures | {"crashed": 1}, "ROS", "ros", 6)) == [
+        "ROS: runs with figures"
+    ]
+    stated = {line.name: line.figure for line in _localization_lines(figures, "ROS", "ros", 6)}
+    assert (stated["ROS: position error median"], stated["ROS: yaw error 95 %"]) == (0.1, 1.0)
+
+
+def test_localization_is_held_to_limits_where_there_are_any():
+    figures = {"taken": TAKEN, "runs": 40, "crashed": 0, **ERRORS}
+    limits = (0.10, 0.25, 1.0)
+    assert missed(_localization_lines(figures, "map", "lidar-map", 40, limits)) == []
+    worse = figures | {"position_error_p95_m": 0.26}
+    assert missed(_localization_lines(worse, "map", "lidar-map", 40, limits)) == [
+        "map: position error 95 %"
+    ]
+
+
+def test_localization_that_was_not_measured_is_missed_and_says_how_to_get_it():
+    lines = _localization_lines({}, "ROS", "ros", 6)
+    assert len(missed(lines)) == len(lines) == 6
+    assert lines[0].figure == "not measured: make campaign-ros"

@@ -54,8 +54,11 @@ def measure_delivery(checkout: Path) -> list[Line]:
         *_lockstep_lines(read["lockstep"]),
         _latencies_line(checkout),
         *_twin_lines(read["twins"], read["ros"]),
-        *_localization_lines(read["lockstep"], "OSM footprints", None),
-        *_localization_lines(read["lockstep-lidar-map"], "lidar map", (0.10, 0.25, 1.0)),
+        *_localization_lines(read["lockstep"], "OSM footprints", "lockstep", 40),
+        *_localization_lines(read["ros"], "OSM footprints over ROS", "ros", 6),
+        *_localization_lines(
+            read["lockstep-lidar-map"], "lidar map", "lidar-map", 40, (0.10, 0.25, 1.0)
+        ),
         *_fault_lines(read["faults"]),
         *_map_lines(checkout),
         *_test_lines(read["tests"]),
@@ -98,6 +101,7 @@ def _ros_lines(ros: Figures) -> list[Line]:
     return [
         exactly("over ROS: delivered", _of(ros, "delivered", "runs"), "", "6 of 6"),
         *_contact_lines("over ROS", ros),
+        *_people_lines("over ROS", ros),
         *_docking_lines("over ROS", ros),
         stated(
             "over ROS: runs begun again, as the campaign was stopped", ros.get("begun_again"), ""
@@ -122,13 +126,7 @@ def _lockstep_lines(lockstep: Figures) -> list[Line]:
             lockstep.get("own_contacts_per_km_bound_95"),
             "1/km",
         ),
-        exactly(
-            "lockstep: runs nearer than 0.3 m to a person by own move",
-            lockstep.get("runs_too_close_to_a_person"),
-            "",
-            0,
-        ),
-        _nearest_by_any_move("lockstep", lockstep),
+        *_people_lines("lockstep", lockstep),
         *_docking_lines("lockstep", lockstep),
         at_least(
             "lockstep: simulated s per CPU s", lockstep.get("simulated_s_per_cpu_s"), "s/s", 3.0
@@ -151,6 +149,18 @@ def _contact_lines(what: str, figures: Figures) -> list[Line]:
     ]
 
 
+def _people_lines(what: str, figures: Figures) -> list[Line]:
+    return [
+        exactly(
+            f"{what}: runs nearer than 0.3 m to a person by own move",
+            figures.get("runs_too_close_to_a_person"),
+            "",
+            0,
+        ),
+        _nearest_by_any_move(what, figures),
+    ]
+
+
 def _docking_lines(what: str, figures: Figures) -> list[Line]:
     return [
         stated(f"{what}: docking error, worst", figures.get("docking_error_worst_m"), "m"),
@@ -166,30 +176,45 @@ def _latencies_line(checkout: Path) -> Line:
 
 
 def _twin_lines(twins: Figures, ros: Figures) -> list[Line]:
-    over_ros, outcomes = ros.get("outcomes", {}), twins.get("outcomes", {})
-    # A crash is no outcome: two of them are not the same.
-    same = sum(over_ros.get(name) == outcome != CRASHED for name, outcome in outcomes.items())
-    both = f"{same} of {len(over_ros)}" if over_ros and outcomes else None
     repeats = str(twins["repeats"]) if twins else None
     return [
         _source("lockstep against ROS", twins, "make campaign-twins"),
         exactly("lockstep: same seed twice, same history", repeats, "", "True"),
-        exactly("lockstep and ROS: same outcome", both, "seeds", "6 of 6"),
+        _same_outcome(twins, ros),
     ]
 
 
+def _same_outcome(twins: Figures, ros: Figures) -> Line:
+    """Hold the outcomes of lockstep against those over ROS, if both are of the same code."""
+    name, wanted = "lockstep and ROS: same outcome", "6 of 6"
+    if not (twins and ros):
+        return not_measured(name, wanted, "make campaign-twins campaign-ros")
+    lockstep_commit, ros_commit = twins["taken"]["commit"], ros["taken"]["commit"]
+    if not same_code(lockstep_commit, ros_commit):
+        how = f"lockstep was run on {lockstep_commit}, ROS on {ros_commit}, whose code differs"
+        return not_measured(name, wanted, how)
+    over_ros = ros["outcomes"]
+    # A crash is no outcome: two of them are not the same.
+    same = sum(over_ros.get(seed) == end != CRASHED for seed, end in twins["outcomes"].items())
+    return exactly(name, f"{same} of {len(over_ros)}", "seeds", wanted)
+
+
 def _localization_lines(
-    figures: Figures, what: str, limits: tuple[float, float, float] | None
+    figures: Figures,
+    what: str,
+    campaign: str,
+    runs_min: int,
+    limits: tuple[float, float, float] | None = None,
 ) -> list[Line]:
-    how = "make campaign-lidar-map" if limits else "make campaign-lockstep"
+    """Make the lines on the error of the pose; without limits they are stated."""
     position = [figures.get(f"position_error_{share}_m") for share in ("median", "p95")]
     yaw = [figures.get(f"yaw_error_{share}_deg") for share in ("median", "p95")]
     known = figures["runs"] - figures["crashed"] if figures else None
     labels = [f"{what}: position error {share}" for share in ("median", "95 %")]
     turns = [f"{what}: yaw error {share}" for share in ("median", "95 %")]
     lines = [
-        _source(what, figures, how),
-        at_least(f"{what}: runs with figures", known, "", 40),
+        _source(what, figures, f"make campaign-{campaign}"),
+        at_least(f"{what}: runs with figures", known, "", runs_min),
         stated(turns[0], yaw[0], "deg"),
     ]
     if limits is None:
