@@ -17,6 +17,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 ROS_WORKSPACE ?= build/ros_workspace
 DEMO_ARGS ?=
+CAMPAIGNS := docs/scorecard/campaigns
 LIDAR_MAP_SEEDS ?= 40
 
 BIN := .venv/bin
@@ -49,14 +50,14 @@ scorecard-%: setup
 	@$(BIN)/lastmile scorecard $*
 
 campaign-%: setup
-	@$(BIN)/lastmile campaign $*
+	@$(BIN)/lastmile campaign $* --results $(CAMPAIGNS)/$*.json
 
 # The drives that the lidar maps are made from meet nobody; each map is of its seed's own world.
 campaign-lidar-map: setup
 	@$(BIN)/lastmile campaign lockstep --scenario mapping --save-maps --output runs/mapping \
-	  --seeds $(LIDAR_MAP_SEEDS)
+	  --seeds $(LIDAR_MAP_SEEDS) --results $(CAMPAIGNS)/mapping.json
 	@$(BIN)/lastmile campaign lockstep --maps runs/mapping/maps --output runs/lockstep-lidar-map \
-	  --seeds $(LIDAR_MAP_SEEDS)
+	  --seeds $(LIDAR_MAP_SEEDS) --results $(CAMPAIGNS)/lockstep-lidar-map.json
 
 # The tests of `make test`. Those that fail are a figure too.
 campaign-tests: setup
@@ -65,7 +66,7 @@ campaign-tests: setup
 	  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -u -m pytest --cov \
 	  --cov-report=json:runs/tests/coverage.json --junitxml=runs/tests/junit.xml; \
 	  echo $$(($$(date +%s) - began)) > runs/tests/seconds
-	@$(BIN)/lastmile campaign tests
+	@$(BIN)/lastmile campaign tests --results $(CAMPAIGNS)/tests.json
 
 # The wheels serve as the underlay, in place of /opt/ros.
 colcon-build: setup

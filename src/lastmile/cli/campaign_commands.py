@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lastmile.cli.campaign_runs import PlannedRun, carry_out, stopped_runs
+from lastmile.cli.campaign_runs import FIGURES, PlannedRun, Results, carry_out, stopped_runs
 from lastmile.cli.fault_campaign import faults
 from lastmile.cli.latency_campaign import latencies
 from lastmile.errors import UserError
@@ -24,7 +24,6 @@ from lastmile.types import EdgeKind
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(faults)
 app.command()(latencies)
-RESULTS = Path("docs/scorecard/campaigns")
 
 
 @app.command()
@@ -40,9 +39,7 @@ def lockstep(
     maps: Annotated[
         Path | None, typer.Option(help="Folder of such maps, to run with in place of the site's.")
     ] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="File of the figures; named as the folder if not given.")
-    ] = None,
+    results: Results = None,
 ) -> None:
     """
     Run deliveries in lockstep, one seed each, over the routes of a site.
@@ -50,7 +47,7 @@ def lockstep(
     Runs that already ended in the output folder are kept: a campaign that was stopped goes on, with
     the code that it began with.
     """
-    results = results or RESULTS / f"{output.name}.json"
+    results = results or output / FIGURES
     site = named_site(read_scenario(find_scenario(scenario)).site)
     routes = long_routes(site, length_min_m)
     output.mkdir(parents=True, exist_ok=True)
@@ -78,13 +75,14 @@ def ros(
         int, typer.Option(min=1, help="Number of runs: the scenario's seed, then 1 and on.")
     ] = 6,
     output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/ros"),
-    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "ros.json",
+    results: Results = None,
 ) -> None:
     """
     Run deliveries over ROS 2 nodes, one after another, on the scenario's route.
 
     Runs that already ended in the output folder are kept: a campaign that was stopped goes on.
     """
+    results = results or output / FIGURES
     output.mkdir(parents=True, exist_ok=True)
     runs = []
     for seed in _demo_seeds(scenario, seeds):
@@ -106,9 +104,10 @@ def twins(
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, as in `ros`.")] = 6,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 2,
     output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/twins"),
-    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "twins.json",
+    results: Results = None,
 ) -> None:
     """Run the seeds of `ros` in lockstep, the first of them twice, and compare."""
+    results = results or output / FIGURES
     output.mkdir(parents=True, exist_ok=True)
     own_seed, *others = _demo_seeds(scenario, seeds)
     named = [(f"seed-{seed:03d}", seed) for seed in (own_seed, *others)]
@@ -132,9 +131,10 @@ def tests(
     folder: Annotated[Path, typer.Option(help="Folder of junit.xml and coverage.json.")] = Path(
         "runs/tests"
     ),
-    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "tests.json",
+    results: Results = None,
 ) -> None:
     """Sum up a run of the tests under coverage, as `make campaign-tests` leaves it."""
+    results = results or folder / FIGURES
     taken = begin_campaign(results)
     write_campaign(results, suite_figures(folder, Path("docs/troubleshooting.md")), taken)
     typer.echo(f"figures: {results}")

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.progress import Progress
 
 from lastmile.errors import UserError
@@ -24,6 +25,12 @@ END_S = 60.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """As nodes over ROS have it: threads that wait for work cost CPU time, which is measured."""
 STOPPED = "stopped"
+FIGURES = "figures.json"
+Results = Annotated[
+    Path | None,
+    typer.Option(help=f"File of the figures; {FIGURES} in the folder of the runs if not given."),
+]
+"""Only who says so writes where the scorecard reads: a short campaign is no measurement."""
 
 
 @dataclass(frozen=True, slots=True)
