@@ -129,6 +129,35 @@ def test_commits_are_held_against_each_other_by_their_code(checkout):
     assert not scorecard.same_code("unknown", page)
 
 
+def test_figures_of_tests_depend_on_the_tests_too(checkout):
+    folder, git = checkout
+    first = scorecard.stamp(scorecard.SUITE)["commit"]
+    (folder / "tests").mkdir()
+    (folder / "tests" / "test_code.py").write_text("1")
+    assert scorecard.stamp(scorecard.SUITE)["commit"] == f"{first}+changes"
+    assert scorecard.is_clean(scorecard.stamp()["commit"])
+    commit(git)
+    second = scorecard.stamp(scorecard.SUITE)["commit"]
+    assert scorecard.is_clean(second)
+    assert scorecard.same_code(first, second)
+    assert not scorecard.same_code(first, second, scorecard.SUITE)
+
+
+def test_a_stamp_is_marked_if_the_code_changed_since(checkout):
+    folder, git = checkout
+    taken = scorecard.stamp()
+    assert scorecard.marked_if_changed(taken) == taken
+    (folder / "README.md").write_text("page")
+    commit(git)
+    assert scorecard.marked_if_changed(taken) == taken
+    (folder / "src" / "code.py").write_text("2")
+    marked = scorecard.marked_if_changed(taken)
+    assert marked == taken | {"commit": f"{taken['commit']}+changes"}
+    assert scorecard.marked_if_changed(marked) == marked
+    commit(git)
+    assert scorecard.marked_if_changed(taken) == marked
+
+
 def test_a_campaign_never_run_is_none_and_a_broken_one_an_error(tmp_path):
     assert scorecard.read_campaign(tmp_path / "c.json") is None
     (tmp_path / "c.json").write_text("{")

@@ -11,10 +11,10 @@ import typer
 from lastmile.cli.campaign_runs import FIGURES, PlannedRun, Results, carry_out, stopped_runs
 from lastmile.cli.fault_campaign import faults
 from lastmile.cli.latency_campaign import latencies
+from lastmile.cli.suite_campaign import tests
 from lastmile.errors import UserError
 from lastmile.evaluation.campaign import sum_up
-from lastmile.evaluation.scorecard import begin_campaign, show_figure, write_campaign
-from lastmile.evaluation.suite_figures import suite_figures
+from lastmile.evaluation.scorecard import show_figure, write_campaign
 from lastmile.maps.site import Site
 from lastmile.planning.route_planner import RouteError, RoutePlanner
 from lastmile.simulation.scenario import read_scenario
@@ -24,6 +24,7 @@ from lastmile.types import EdgeKind
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(faults)
 app.command()(latencies)
+app.command()(tests)
 
 
 @app.command()
@@ -123,20 +124,6 @@ def twins(
         "repeats": first is not None and first == second,
     }
     write_campaign(results, {"scenario": scenario, **figures}, taken)
-    typer.echo(f"figures: {results}")
-
-
-@app.command()
-def tests(
-    folder: Annotated[Path, typer.Option(help="Folder of junit.xml and coverage.json.")] = Path(
-        "runs/tests"
-    ),
-    results: Results = None,
-) -> None:
-    """Sum up a run of the tests under coverage, as `make campaign-tests` leaves it."""
-    results = results or folder / FIGURES
-    taken = begin_campaign(results)
-    write_campaign(results, suite_figures(folder, Path("docs/troubleshooting.md")), taken)
     typer.echo(f"figures: {results}")
 
 

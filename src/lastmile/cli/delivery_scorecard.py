@@ -21,6 +21,8 @@ from typing import Any
 from lastmile.cli.ended_demos import PHASES, SIMULATOR_DEAD
 from lastmile.evaluation.campaign import CRASHED
 from lastmile.evaluation.scorecard import (
+    CODE,
+    SUITE,
     Line,
     at_least,
     at_most,
@@ -391,7 +393,7 @@ def _import_lines(name: str, report: dict[str, Any]) -> list[Line]:
 def _test_lines(tests: Figures) -> list[Line]:
     rows = tests.get("bad_input_rows")
     return [
-        _source("tests", tests, "make campaign-tests"),
+        _source("tests", tests, "make campaign-tests", SUITE),
         stated("tests: number", tests.get("number"), ""),
         exactly("tests: failed", tests.get("failed"), "", 0),
         stated("tests: skipped", tests.get("skipped"), ""),
@@ -425,14 +427,14 @@ def _colcon_lines(checkout: Path) -> list[Line]:
     ]
 
 
-def _source(what: str, figures: Figures, how: str) -> Line:
+def _source(what: str, figures: Figures, how: str, places: Sequence[str] = CODE) -> Line:
     """Say when, on what commit and machine figures were taken; only a clean commit holds."""
     name, target = f"{what}: taken", "a commit without changes"
     if not figures:
         return not_measured(name, target, how)
     taken = figures["taken"]
     words = f"{taken['date'][:10]} on {taken['commit']}, {taken['machine']}"
-    if not same_code(taken["commit"], stamp()["commit"]):
+    if not same_code(taken["commit"], stamp(places)["commit"], places):
         words += "; the code has changed since"
     return Line(name, words, "", target, is_clean(taken["commit"]))
 

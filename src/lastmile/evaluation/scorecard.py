@@ -122,20 +122,22 @@ CODE = (
     *("setup.py", "pyproject.toml", "constraints.txt"),
 )
 """What figures depend on; tests and pages are not among it."""
+SUITE = (*CODE, "tests", "docs/troubleshooting.md")
+"""What figures of the tests depend on."""
 CHANGED, UNKNOWN = "+changes", "unknown"
 
 
-def stamp() -> dict[str, str]:
+def stamp(places: Sequence[str] = CODE) -> dict[str, str]:
     """
-    Say when, on which commit and on what machine figures are taken.
+    Say when, on which commit and on what machine figures are taken that depend on `places`.
 
-    The commit is marked where what figures depend on differs from it; an edit of a page in the
+    The commit is marked where what they depend on differs from it; an edit of a page in the
     midst of a campaign does not.
     """
     commit = _git("rev-parse", "--short", "HEAD")
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit + (CHANGED if commit != UNKNOWN and _is_changed() else ""),
+        "commit": commit + (CHANGED if commit != UNKNOWN and _is_changed(places) else ""),
         "machine": f"{os.cpu_count()} cores, {_cpu_name()}, Python {platform.python_version()}",
     }
 
@@ -145,23 +147,31 @@ def is_clean(commit: str) -> bool:
     return commit not in ("", UNKNOWN) and not commit.endswith(CHANGED)
 
 
-def same_code(commit: str, other: str) -> bool:
-    """Tell whether the code, not the pages, of two stamps is the same."""
+def marked_if_changed(taken: dict[str, str], places: Sequence[str] = CODE) -> dict[str, str]:
+    """Mark the stamp of a beginning if what its figures depend on is not the same any more."""
+    commit = taken["commit"]
+    if commit == UNKNOWN or same_code(commit, stamp(places)["commit"], places):
+        return taken
+    return taken | {"commit": commit.removesuffix(CHANGED) + CHANGED}
+
+
+def same_code(commit: str, other: str, places: Sequence[str] = CODE) -> bool:
+    """Tell whether what figures depend on is the same in the commits of two stamps."""
     if commit == other:
         return True
     if not (is_clean(commit) and is_clean(other)):
         return False
-    return _git("diff", "--name-only", commit, other, "--", *_places(CODE)) == ""
+    return _git("diff", "--name-only", commit, other, "--", *_places(places)) == ""
 
 
-def begin_campaign(path: Path) -> dict[str, str]:
+def begin_campaign(path: Path, places: Sequence[str] = CODE) -> dict[str, str]:
     """
     Begin a campaign: give the stamp for its figures and remove older ones.
 
     A campaign that fails on its way then leaves none, in place of those of another commit.
     """
     path.unlink(missing_ok=True)
-    return stamp()
+    return stamp(places)
 
 
 def write_campaign(path: Path, figures: dict[str, Any], taken: dict[str, str]) -> None:
@@ -189,8 +199,8 @@ def upper_bound_95(events: int, trials: float) -> float:
     return float(chi2.ppf(0.95, 2 * (events + 1)) / 2.0 / trials) if trials > 0 else math.inf
 
 
-def _is_changed() -> bool:
-    status = ("status", "--porcelain", "--untracked-files=normal", "--", *_places(CODE))
+def _is_changed(places: Sequence[str]) -> bool:
+    status = ("status", "--porcelain", "--untracked-files=normal", "--", *_places(places))
     return _git(*status) != ""
 
 

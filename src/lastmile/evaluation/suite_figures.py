@@ -21,7 +21,7 @@ def suite_figures(folder: Path, page: Path) -> dict[str, Any]:
     Parameters
     ----------
     folder : Path
-        Of `junit.xml`, `coverage.json` and `seconds`, as `make campaign-tests` leaves them.
+        Of `junit.xml` and `coverage.json`, as pytest leaves them.
     page : Path
         The page on bad input; each row of its tables names its tests.
 
@@ -34,7 +34,6 @@ def suite_figures(folder: Path, page: Path) -> dict[str, Any]:
     try:
         suite = ElementTree.parse(folder / "junit.xml").getroot().find("testsuite")
         coverage = json.loads((folder / "coverage.json").read_text(encoding="utf-8"))
-        seconds = float((folder / "seconds").read_text(encoding="utf-8"))
         rows = [r for r in map(NAMED_TEST.findall, page.read_text("utf-8").splitlines()) if r]
     except (OSError, ElementTree.ParseError, ValueError) as error:
         raise UserError(f"{folder}: {error}; run `make campaign-tests`") from error
@@ -46,7 +45,6 @@ def suite_figures(folder: Path, page: Path) -> dict[str, Any]:
         "number": int(suite.get("tests")),
         "failed": int(suite.get("failures")) + int(suite.get("errors")),
         "skipped": int(suite.get("skipped")),
-        "seconds": seconds,
         "coverage_percent": coverage["totals"]["percent_covered"],
         "bad_input_rows": len(rows),
         "bad_input_rows_that_hold": held,
