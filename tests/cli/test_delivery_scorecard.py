@@ -1,5 +1,7 @@
 """Lines of the scorecard are there whatever was measured; what is not known is missed."""
 
+import json
+
 import pytest
 
 from lastmile.cli import delivery_scorecard
@@ -7,6 +9,7 @@ from lastmile.cli.delivery_scorecard import (
     _demo_lines,
     _localization_lines,
     _lockstep_lines,
+    _map_lines,
     _ros_lines,
     _twin_lines,
 )
@@ -148,3 +151,17 @@ def test_localization_that_was_not_measured_is_missed_and_says_how_to_get_it():
     lines = _localization_lines({}, "ROS", "ros", 6)
     assert len(missed(lines)) == len(lines) == 6
     assert lines[0].figure == "not measured: make campaign-ros"
+
+
+def test_the_time_to_build_a_map_comes_with_when_and_where_it_was_built(tmp_path, monkeypatch):
+    bundle = tmp_path / "maps" / "helsinki"
+    bundle.mkdir(parents=True)
+    report = {"seconds": 4.0, "nodes": 1, "edges": 1, "network_m": 10.0}
+    monkeypatch.setattr(delivery_scorecard, "_krems_lines", lambda *_: [])
+    monkeypatch.setattr(delivery_scorecard, "_picture_line", lambda name, *_: None)
+    for commit, holds in (("abc", True), ("abc+changes", False)):
+        taken = TAKEN | {"commit": commit}
+        (bundle / "report.json").write_text(json.dumps(report | {"taken": taken}))
+        source, seconds, *_ = _map_lines(tmp_path)
+        assert source.figure.startswith(f"2026-01-31 on {commit}, 2 cores")
+        assert (source.holds, seconds.figure) == (holds, 4.0)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from tests.maps.osm_town import street
 from typer.testing import CliRunner
@@ -41,7 +43,9 @@ def test_build_writes_a_bundle_that_loads_and_its_report(extract, tmp_path):
     assert result.exit_code == 0, result.output
     assert "crossings: 2, signalled 1" in result.output
     assert read_site(tmp_path / "town").name == "town"
-    assert (tmp_path / "town" / "report.json").exists()
+    report = json.loads((tmp_path / "town" / "report.json").read_text())
+    assert report["crossings"] == 2
+    assert set(report["taken"]) == {"date", "commit", "machine"}
 
 
 @pytest.mark.parametrize(

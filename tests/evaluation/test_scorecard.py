@@ -87,6 +87,14 @@ def commit(git):
     git("commit", "-q", "-m", "more")
 
 
+@pytest.mark.parametrize("name", ["maps/helsinki/map.yaml", "setup.py", "config/planner.yaml"])
+def test_maps_parameters_and_the_build_are_code(checkout, name):
+    folder, _ = checkout
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("1")
+    assert scorecard.stamp()["commit"].endswith("+changes")
+
+
 def test_the_commit_is_marked_where_code_is_changed_or_new(checkout):
     folder, _ = checkout
     assert scorecard.is_clean(scorecard.stamp()["commit"])
@@ -102,7 +110,10 @@ def test_the_commit_is_marked_where_no_git_tells(tmp_path, monkeypatch):
     assert scorecard.stamp()["commit"] == "unknown"
 
 
-@pytest.mark.parametrize("name", ["docs/scorecard/c.json", "README.md", "tests/test_code.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["docs/scorecard/c.json", "README.md", "tests/test_code.py", "maps/helsinki/report.json"],
+)
 def test_pages_tests_and_figures_that_change_do_not_mark_the_commit(checkout, name):
     folder, git = checkout
     page = folder / name

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lastmile.errors import UserError
+from lastmile.evaluation.scorecard import stamp
 from lastmile.maps.bundle import read_site, write_site
 from lastmile.maps.osm_extract import Box
 from lastmile.maps.osm_import import RESOLUTION_M, ImportReport, box_around, build_site
@@ -60,13 +61,13 @@ def build(
         raise typer.BadParameter(f"--image {image!r} is none of auto, pgm, png")
     box = _box(bbox, around)
     wanted = _count(lockers) if lockers else dict(_wanted(text) for text in locker or [])
-    directory = output or Path("maps") / name
+    directory, taken = output or Path("maps") / name, stamp()
     try:
         site, report = build_site(
             osm, box, name, lockers=wanted, epsg=epsg, resolution_m=resolution_m
         )
         write_site(site, directory, image)
-        text = json.dumps(report.to_mapping(), indent=1) + "\n"
+        text = json.dumps({"taken": taken, **report.to_mapping()}, indent=1) + "\n"
         (directory / "report.json").write_text(text, encoding="utf-8")
     except ImportError as error:
         _fail(f"{error}; install the extra: pip install 'lastmile[maps]'")

@@ -205,8 +205,8 @@ def _is_changed(places: Sequence[str]) -> bool:
 
 
 def _places(paths: Sequence[str]) -> list[str]:
-    """Name paths from the top of the checkout, as git takes them."""
-    return [f":/{path}" for path in paths]
+    """Name paths from the top of the checkout, as git takes them, without the reports of maps."""
+    return [*(f":/{path}" for path in paths), ":(top,exclude,glob)maps/*/report.json"]
 
 
 def _git(*arguments: str) -> str:
