@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lastmile.cli import campaign_commands
+from lastmile.cli import campaign_commands, fault_campaign
 from lastmile.cli.campaign_commands import app
 from lastmile.evaluation.campaign import RunRecord
 
@@ -37,3 +37,15 @@ def test_figures_of_a_campaign_do_not_go_where_the_scorecard_reads_unless_told(
     told = CliRunner().invoke(app, [name, "--seeds", "2", "--results", str(read)])
     assert told.exit_code == 0, told.output
     assert json.loads(read.read_text())["taken"] == {"commit": "abc"}
+
+
+def test_figures_of_faults_stay_with_their_runs_as_well(tmp_path, monkeypatch):
+    def keep_and_stop(_parts, keep):
+        keep({"delivered": True})
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fault_campaign, "carry_out_parts", keep_and_stop)
+    CliRunner().invoke(app, ["faults", "--output", "runs/faults"])
+    assert json.loads((tmp_path / "runs/faults/figures.json").read_text())["delivered"] is True
+    assert not (tmp_path / "docs").exists()

@@ -159,6 +159,8 @@ def test_the_time_to_build_a_map_comes_with_when_and_where_it_was_built(tmp_path
     report = {"seconds": 4.0, "nodes": 1, "edges": 1, "network_m": 10.0}
     monkeypatch.setattr(delivery_scorecard, "_krems_lines", lambda *_: [])
     monkeypatch.setattr(delivery_scorecard, "_picture_line", lambda name, *_: None)
+    (bundle / "report.json").write_text(json.dumps(report))
+    assert _map_lines(tmp_path)[0].figure.startswith("not measured: lastmile map build")
     for commit, holds in (("abc", True), ("abc+changes", False)):
         taken = TAKEN | {"commit": commit}
         (bundle / "report.json").write_text(json.dumps(report | {"taken": taken}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lastmile.cli.campaign_runs import FIGURES, Results
 from lastmile.cli.ended_demos import (
     FAILED,
     INTERRUPTED,
@@ -41,8 +41,6 @@ from lastmile.handoff.audit import audit
 from lastmile.share import find_share
 from lastmile.vehicle.description import read_robot
 
-RESULTS = Path("docs/scorecard/campaigns/faults.json")
-
 Figures = dict[str, Any]
 Part = Callable[[Figures], None]
 """One part of the campaign; puts what it measures into the figures."""
@@ -61,7 +59,7 @@ def faults(
     output: Annotated[
         Path | None, typer.Option(help="Folder of the runs; runs/<time> if not given.")
     ] = None,
-    results: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS,
+    results: Results = None,
 ) -> None:
     """
     Kill and hang what a delivery runs on, and end it on the way.
@@ -70,7 +68,9 @@ def faults(
     mission and both lockers are killed; one in which the simulator is killed; one for Ctrl-C in
     each phase. Each part leaves its figures at once; one that fails does not stop the others.
     """
-    folder, taken = new_run_dir(output), begin_campaign(results)
+    folder = new_run_dir(output)
+    results = results or folder / FIGURES
+    taken = begin_campaign(results)
     # As fast as the machine can: how the robot stops is not judged here.
     hurried = ("--scenario", scenario, "--rate", "4")
     run_dir, struck = folder / "killed", []
@@ -86,12 +86,7 @@ def faults(
         ended_dir = folder / f"ctrl-c-{phase.replace(' ', '-')}"
         parts[f"Ctrl-C while {phase}"] = partial(_interrupt, phase, ended_dir, hurried)
 
-    def keep(figures: Figures) -> None:
-        text = json.dumps(figures, indent=2) + "\n"
-        (folder / "faults.json").write_text(text, encoding="utf-8")
-        write_campaign(results, figures, taken)
-
-    figures = carry_out_parts(parts, keep)
+    figures = carry_out_parts(parts, lambda so_far: write_campaign(results, so_far, taken))
     Console().print(_stop_table(figures.get("stops", [])))
     Console().print(_ending_table(_endings(figures)))
     missed = _missed(figures)
