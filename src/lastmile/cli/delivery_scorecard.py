@@ -105,9 +105,7 @@ def _ros_lines(ros: Figures) -> list[Line]:
         *_contact_lines("over ROS", ros),
         *_people_lines("over ROS", ros),
         *_docking_lines("over ROS", ros),
-        stated(
-            "over ROS: runs begun again, as the campaign was stopped", ros.get("begun_again"), ""
-        ),
+        _begun_again_line("over ROS", ros),
     ]
 
 
@@ -133,6 +131,7 @@ def _lockstep_lines(lockstep: Figures) -> list[Line]:
         at_least(
             "lockstep: simulated s per CPU s", lockstep.get("simulated_s_per_cpu_s"), "s/s", 3.0
         ),
+        _begun_again_line("lockstep", lockstep),
     ]
 
 
@@ -149,6 +148,11 @@ def _contact_lines(what: str, figures: Figures) -> list[Line]:
             f"{what}: longest time without ground truth", figures.get("longest_unseen_s"), "s"
         ),
     ]
+
+
+def _begun_again_line(what: str, figures: Figures) -> Line:
+    name = f"{what}: runs begun again, as the campaign was stopped"
+    return stated(name, figures.get("begun_again"), "")
 
 
 def _people_lines(what: str, figures: Figures) -> list[Line]:
