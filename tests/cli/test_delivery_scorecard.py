@@ -29,6 +29,7 @@ DEMO = {
     "own_contacts": 0,
     "contacts": [],
     "closest_person_own_m": 0.6,
+    "closest_person_closing_m": 0.5,
     "closest_person_any_m": 0.4,
     "latency_s": {"median": 0.25, "p99": 0.4},
     "pace": {"rate": 0.9, "wanted": 1.0, "waited_s": 20.0},

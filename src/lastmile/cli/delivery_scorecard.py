@@ -88,7 +88,7 @@ def _demo_lines(ros: Figures) -> list[Line]:
         exactly("demo: own contacts", demo.get("own_contacts"), "", 0),
         stated("demo: contacts made by others", others, ""),
         _nearest_person(demo),
-        _nearest_by_any_move("demo", demo),
+        *_nearest_otherwise("demo", demo),
         stated("demo: latency scan to command, median", latency.get("median"), "s"),
         stated("demo: latency scan to command, 99 %", latency.get("p99"), "s"),
         *_pace_lines("demo", pace),
@@ -163,7 +163,7 @@ def _people_lines(what: str, figures: Figures) -> list[Line]:
             "",
             0,
         ),
-        _nearest_by_any_move(what, figures),
+        *_nearest_otherwise(what, figures),
     ]
 
 
@@ -452,11 +452,18 @@ def _nearest_person(demo: Figures) -> Line:
     return at_least(name, demo.get("closest_person_own_m"), "m", 0.3)
 
 
-def _nearest_by_any_move(what: str, figures: Figures) -> Line:
-    gap_m = figures.get("closest_person_any_m")
-    none = "nobody within 2 m" if "closest_person_any_m" in figures else None
-    name = f"{what}: nearest person while moving, whoever came"
-    return stated(name, none if gap_m is None else gap_m, "m")
+def _nearest_otherwise(what: str, figures: Figures) -> list[Line]:
+    """State the gaps that the target on own moves leaves out, where people came too."""
+    lines = []
+    for key, how in (
+        ("closest_person_closing_m", "while the robot closed in too"),
+        ("closest_person_any_m", "while moving, whoever came"),
+    ):
+        gap_m = figures.get(key)
+        none = "nobody within 2 m" if key in figures else None
+        name = f"{what}: nearest person {how}"
+        lines.append(stated(name, none if gap_m is None else gap_m, "m"))
+    return lines
 
 
 def _most(items: Sequence[dict[str, Any]], key: str) -> float | None:
