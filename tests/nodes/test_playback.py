@@ -85,6 +85,26 @@ def test_recordings_of_a_recorder_that_was_restarted_follow_each_other(tmp_path)
     assert len(list(read_run(tmp_path, ("cmd_vel",)))) == 50
 
 
+@pytest.mark.parametrize("content", [b"", b"\x89MCAP", bytes(4096)])
+@pytest.mark.parametrize("name", ["run.mcap", "run_1.mcap", "run_2.mcap"])
+def test_recording_that_holds_nothing_is_left_out_with_a_warning(tmp_path, caplog, name, content):
+    names = ["run.mcap", "run_1.mcap", "run_2.mcap"]
+    names.remove(name)
+    (tmp_path / name).write_bytes(content)
+    for count, whole in zip((20, 30), names, strict=True):
+        record(tmp_path / whole, count)
+    assert len(list(read_run(tmp_path, ("cmd_vel",)))) == 50
+    assert f"{name} is " in caplog.text
+    assert "it is left out" in caplog.text
+
+
+def test_run_whose_recordings_all_hold_nothing_is_refused(tmp_path):
+    for name in ("run.mcap", "run_1.mcap"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"run\.mcap is empty"):
+        list(read_run(tmp_path, ("cmd_vel",)))
+
+
 def test_recording_of_a_killed_recorder_gives_what_is_readable_and_a_warning(
     tmp_path, caplog, monkeypatch
 ):

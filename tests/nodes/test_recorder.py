@@ -49,6 +49,7 @@ def test_recording_under_a_file_is_refused(tmp_path):
 def test_recording_stops_before_the_disk_is_full(tmp_path):
     with pytest.raises(UserError, match="MB must stay free"):
         Recording(tmp_path / "run.mcap", "zstd", 1 << 60)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_second_recording_gets_a_name_of_its_own(tmp_path):

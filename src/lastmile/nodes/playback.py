@@ -43,17 +43,26 @@ def read_run(run_dir: Path, topics: Collection[str], namespace: str = "/") -> It
     """
     Read all recordings of a run folder; a recorder that was restarted left several.
 
+    One that holds nothing, as of a recorder that was killed before it wrote, is left out with a
+    warning in the log, as long as another holds something.
+
     Raises
     ------
     UserError
-        If there is none, or one cannot be read at all.
+        If there is none, all hold nothing, or one cannot be opened.
 
     """
     first = run_dir / "run.mcap"
     numbered = (run_dir / f"run_{number}.mcap" for number in itertools.count(1))
     paths = [first, *itertools.takewhile(Path.exists, numbered)]
-    for path in paths:
-        yield from read_recording(path, topics, namespace)
+    faults = {path: _fault(path) for path in paths}
+    if all(faults.values()):
+        raise UserError(faults[first])
+    for path, fault in faults.items():
+        if fault:
+            _log.warning("%s; it is left out", fault)
+        else:
+            yield from read_recording(path, topics, namespace)
 
 
 def read_recording(path: Path, topics: Collection[str], namespace: str = "/") -> Iterator[Observed]:
@@ -109,21 +118,13 @@ def _reader(topic: str) -> Callable[[Any], list[tuple[str, str, Any]]]:
 
 def _messages(path: Path, wanted: set[str]) -> Iterator[tuple[Message, str, str]]:
     """Yield the raw messages of channels with these names, with the names of channel and type."""
-    try:
-        file = path.open("rb")
-        size = path.stat().st_size
-    except OSError as error:
-        raise UserError(f"recording {path} cannot be read: {error.strerror}") from error
-    if size == 0:
-        raise UserError(f"recording {path} is empty; the recorder ended before it wrote anything")
+    if fault := _fault(path):
+        raise UserError(fault)
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
-    with file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise UserError(f"recording {path} is not an MCAP file")
-        file.seek(0)
+    with path.open("rb") as file:
         try:
-            for record in StreamReader(file, record_size_limit=size).records:
+            for record in StreamReader(file, record_size_limit=path.stat().st_size).records:
                 if isinstance(record, Schema):
                     schemas[record.id] = record.name
                 elif isinstance(record, Channel) and record.topic in wanted:
@@ -132,6 +133,18 @@ def _messages(path: Path, wanted: set[str]) -> Iterator[tuple[Message, str, str]
                     yield record, *channels[record.channel_id]
         except BROKEN:
             _log.warning(BROKEN_OFF, path)
+
+
+def _fault(path: Path) -> str:
+    """Say why nothing can be read from a file, empty if something can."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(len(MAGIC))
+    except OSError as error:
+        raise UserError(f"recording {path} cannot be read: {error.strerror}") from error
+    if not beginning:
+        return f"recording {path} is empty; the recorder ended before it wrote anything"
+    return "" if beginning == MAGIC else f"recording {path} is not an MCAP file"
 
 
 def _in_order(

@@ -49,10 +49,11 @@ class Recording:
         self._checked_at_bytes = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Before the file is made: one without a message in it would only be in the way.
+            self._check_space()
             self._file = path.open("xb")
         except OSError as error:
             raise UserError(f"recording {path} cannot be written: {error.strerror}") from error
-        self._check_space()
         self._writer = Writer(
             self._file, chunk_size=CHUNK_BYTES, compression=COMPRESSIONS[compression]
         )
