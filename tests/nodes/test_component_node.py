@@ -3,7 +3,9 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
 from lastmile import types
+from lastmile.nodes.component_node import SUCCESS, ComponentNode
 from lastmile.nodes.conversions import to_message
+from lastmile.stack.table import NODES
 
 pytestmark = pytest.mark.system
 
@@ -122,6 +124,19 @@ def test_node_that_waits_to_be_told_goes_through_its_lifecycle(start, peer):
     commands, samples = peer.listen("cmd_vel"), numbered()
     peer.until(lambda: len(commands) >= 3, lambda: peer.send("imu", next(samples)))
     assert toy.interrupt() == 0
+
+
+def test_node_leaves_no_topic_behind_when_it_is_cleaned_up(ros):
+    node = ComponentNode(NODES["fiducials"])
+    subscriptions, publishers = len(list(node.subscriptions)), len(list(node.publishers))
+    for _ in range(2):
+        assert node.trigger_configure() == SUCCESS
+        # The images and the camera's figures.
+        assert len(list(node.subscriptions)) == subscriptions + 2
+        assert node.trigger_cleanup() == SUCCESS
+        assert len(list(node.subscriptions)) == subscriptions
+        assert len(list(node.publishers)) == publishers
+    node.destroy_node()
 
 
 def test_node_steps_on_simulated_time_only(start, peer):

@@ -16,11 +16,15 @@ from lastmile.errors import UserError
 from lastmile.nodes.conversions import to_message
 from lastmile.nodes.environment import ros_environment
 from lastmile.nodes.message_definitions import definition
-from lastmile.nodes.recorder_node import recorded_topics
+from lastmile.nodes.recorder_node import RecorderNode, recorded_topics
 from lastmile.nodes.recording import Recording
 from lastmile.stack.topics import TOPICS
 
 ros_environment()
+
+from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 def test_definitions_of_all_recorded_topics_are_complete():
@@ -141,6 +145,64 @@ def test_recorder_ends_with_one_when_the_disk_is_full_and_what_it_wrote_is_reada
             for record in StreamReader(file, emit_chunks=True).records:
                 kinds.append(type(record).__name__)
     assert "Chunk" in kinds
+
+
+@pytest.fixture
+def node(ros, tmp_path, monkeypatch):
+    """Give a recorder in this process that is not configured yet."""
+    monkeypatch.chdir(tmp_path)
+    node = RecorderNode()
+    yield node
+    node.close()
+    node.destroy_node()
+
+
+def record_command(node, peer, speed_mps):
+    """Send a command until the recorder has taken one."""
+    (track,) = (track for track in node._tracks if track.name == "/cmd_vel")
+    before = track.count
+
+    def go_on():
+        peer.send("cmd_vel", to_message(types.Command(1.0, speed_mps, 0.0)))
+        node.spin_some()
+
+    peer.until(lambda: track.count > before, go_on)
+
+
+def speeds(path):
+    """List the commands of a file that is whole."""
+    messages = read_ros2_messages(path, topics=["/cmd_vel"])
+    return [message.ros_msg.twist.linear.x for message in messages]
+
+
+@pytest.mark.system
+def test_recorder_that_is_cleaned_up_and_configured_again_records_each_message_once(node, peer):
+    assert node.trigger_configure() == SUCCESS
+    subscriptions = len(list(node.subscriptions))
+    assert node.trigger_cleanup() == SUCCESS
+    assert len(list(node.subscriptions)) == subscriptions - len(recorded_topics())
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    assert len(list(node.subscriptions)) == subscriptions
+    record_command(node, peer, 0.5)
+    (track,) = (track for track in node._tracks if track.name == "/cmd_vel")
+    node.close()
+    assert not speeds("run.mcap")
+    assert speeds("run_1.mcap") == [0.5] * track.count
+
+
+@pytest.mark.system
+def test_recorder_that_is_shut_down_finishes_its_file_and_writes_no_more(node, peer):
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    record_command(node, peer, 0.5)
+    assert node.trigger_shutdown() == SUCCESS
+    size = os.path.getsize("run.mcap")
+    assert set(speeds("run.mcap")) == {0.5}
+    for _ in range(20):
+        peer.send("cmd_vel", to_message(types.Command(2.0, 0.7, 0.0)))
+        node.spin_some()
+    assert os.path.getsize("run.mcap") == size
 
 
 def test_every_topic_of_the_table_is_recorded():

@@ -53,12 +53,17 @@ FAILURE = TransitionCallbackReturn.FAILURE
 
 
 class _Input:
-    """One subscribed topic: its subscription, its reader, what was lost and what was malformed."""
+    """
+    One subscribed topic: its subscription, its reader, what was lost and what was malformed.
 
-    def __init__(self, topic: str, subscription: Any, read: Any) -> None:
+    Images come with a second subscription, that of the camera's figures.
+    """
+
+    def __init__(self, topic: str, subscription: Any, read: Any, info: Any = None) -> None:
         self.topic = topic
         self.subscription = subscription
         self.read = read
+        self.info = info
         self.sensor = TOPICS[topic].qos is Qos.SENSOR
         self.watch = StampWatch()
         self.malformed = 0
@@ -160,6 +165,8 @@ class ComponentNode(LifecycleNode):
         self._outputs.close()
         for item in self._inputs:
             self.destroy_subscription(item.subscription)
+            if item.info is not None:
+                self.destroy_subscription(item.info)
 
     def _fail(self, reason: str) -> TransitionCallbackReturn:
         self.failure = reason
@@ -263,20 +270,19 @@ class ComponentNode(LifecycleNode):
         subscription = self._poller.subscribe(
             message_class(topic.message), topic.name, profile_of(topic)
         )
-        read = conversions.reader(topic.value)
+        read, info = conversions.reader(topic.value), None
         if isinstance(read, conversions.CameraReader):
-            self._camera_info = self._poller.subscribe(
+            info = self._poller.subscribe(
                 CameraInfo, conversions.CAMERA_INFO_TOPIC, profile(Qos.SENSOR)
             )
-            self._camera_reader = read
-        return _Input(name, subscription, read)
+        return _Input(name, subscription, read, info)
 
     def _read_inputs(self, stamp_s: float) -> bool:
         """Hand all new messages to the component; tell whether the trigger was among them."""
         triggered = False
         for item in self._inputs:
-            if isinstance(item.read, conversions.CameraReader):
-                for info in take(self._camera_info):
+            if item.info is not None:
+                for info in take(item.info):
                     self._read(item, item.read.take_info, info)
             for message in take(item.subscription):
                 value = self._read(item, item.read, message)

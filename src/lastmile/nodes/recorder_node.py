@@ -106,6 +106,7 @@ class RecorderNode(LifecycleNode):
                 self._add_track(topic, message, qos)
         except UserError as error:
             self.failure = str(error)
+            self.close()
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
 
@@ -120,16 +121,26 @@ class RecorderNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Finish the file."""
+        """Finish the file and let go of the topics."""
         self.close()
         return super().on_cleanup(state)
 
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Finish the file and let go of the topics."""
+        self.close()
+        self._active = False
+        return super().on_shutdown(state)
+
     def close(self) -> None:
-        """Finish the file with its index."""
-        if self._recording is not None:
-            self._take_all()
-            recording, self._recording = self._recording, None
-            recording.close()
+        """Write what came last, finish the file with its index, take all topics off the graph."""
+        if self._recording is None:
+            return
+        self._take_all()
+        recording, self._recording = self._recording, None
+        for track in self._tracks:
+            self.destroy_subscription(track.subscription)
+        self._tracks.clear()
+        recording.close()
 
     def spin_some(self) -> None:
         """Write what came."""
