@@ -49,6 +49,9 @@ def call(monkeypatch, capsys, tmp_path):
         (["up", "--scenario", "quiet", "--namespace", "1x"], "not begin with a digit"),
         (["up", "--scenario", "quiet", "--config", "high"], "inputs.odometry_s: 99.0 is above"),
         (["simulate", "quiet", "--config", "typo"], "gian: unknown key"),
+        (["simulate", "quiet", "--seed", "-1"], "greater than or equal to 0"),
+        (["up", "--scenario", "quiet", "--seed", "-1"], "greater than or equal to 0"),
+        (["demo", "--scenario", "quiet", "--seed", "-1"], "greater than or equal to 0"),
     ],
 )
 def test_bad_usage_exits_with_2_and_names_value_and_rule(call, tmp_path, arguments, words):
@@ -93,6 +96,34 @@ def test_what_cannot_be_used_exits_with_1_and_is_named(call, tmp_path, arguments
     assert words in said
     assert "Traceback" not in said
     assert not list(tmp_path.rglob("logs/*.log"))
+
+
+@pytest.mark.parametrize("domain", ["abc", "233", "400", "-1", "7.0"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["up", "--scenario", "quiet"],
+        ["demo", "--scenario", "quiet"],
+        ["deliver", "o", "--parcel", "p", "--start", "a", "--goal", "b"],
+    ],
+)
+def test_ros_domain_that_there_is_not_exits_with_2_and_names_the_rule(
+    call, monkeypatch, tmp_path, arguments, domain
+):
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    code, said = call(*arguments)
+    assert code == 2, said
+    assert f"ROS_DOMAIN_ID '{domain}': expected a whole number from 0 to 232" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("logs/*.log"))
+
+
+def test_lock_file_that_cannot_be_made_exits_with_1_and_is_named(call, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/proc/nowhere")
+    code, said = call("up", "--scenario", "quiet")
+    assert code == 1
+    assert "lock file /proc/nowhere/lastmile-" in said
+    assert "cannot be written: No such file" in said
 
 
 def test_second_stack_in_one_domain_and_namespace_exits_with_1_and_names_the_first(call):

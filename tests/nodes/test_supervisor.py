@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lastmile.config import ConfigError
 from lastmile.errors import UserError
 from lastmile.handoff.config import LinkConfig
 from lastmile.nodes.stack_lock import StackLock
@@ -55,6 +56,11 @@ def test_settings_come_from_the_scenario():
     assert settings.lockers
     assert settings.scenario.endswith("quiet.yaml")
     assert settings_of_scenario(Path("run"), scenario="quiet", seed=41).seed == 41
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ConfigError, match="seed: -1 is below the least allowed 0"):
+        settings_of_scenario(Path("run"), scenario="quiet", seed=-1)
 
 
 def test_a_locker_that_the_site_lacks_is_refused():

@@ -27,7 +27,8 @@ def demo(
         str, typer.Option(help="Scenario: a name of sim/scenarios or a file.")
     ] = "demo",
     seed: Annotated[
-        int | None, typer.Option(help="Seed of everything by chance; the scenario's if not given.")
+        int | None,
+        typer.Option(min=0, help="Seed of everything by chance; the scenario's if not given."),
     ] = None,
     rate: Annotated[
         float, typer.Option(min=0.05, max=20.0, help="Simulated seconds per second, at most.")

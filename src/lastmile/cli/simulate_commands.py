@@ -31,7 +31,8 @@ def simulate(
         str, typer.Argument(help="Scenario: a name of sim/scenarios or a file.")
     ] = "demo",
     seed: Annotated[
-        int | None, typer.Option(help="Seed of everything by chance; the scenario's if not given.")
+        int | None,
+        typer.Option(min=0, help="Seed of everything by chance; the scenario's if not given."),
     ] = None,
     start: Annotated[str, typer.Option(help="Locker that holds the parcel.")] = "",
     goal: Annotated[str, typer.Option(help="Locker that the parcel goes to.")] = "",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 import uuid
 from collections import deque
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 from lastmile.errors import UserError
 from lastmile.evaluation.run_log import KEPT_TOPICS, RunLog
+from lastmile.nodes.domain import ros_domain
 from lastmile.nodes.operator_client import OperatorClient
 from lastmile.nodes.playback import DIAGNOSTICS, read_run
 from lastmile.nodes.process_group import Event
@@ -199,7 +199,7 @@ class DeliveryRun:
             "seed": settings.seed,
             "rate": settings.rate,
             "namespace": settings.namespace,
-            "ros_domain": int(os.environ.get("ROS_DOMAIN_ID") or 0),
+            "ros_domain": ros_domain(),
             "order": dataclasses.asdict(self.order),
             "result": dataclasses.asdict(self.result) if self.result is not None else None,
             "ended": self.stack.reason,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
+from lastmile.nodes.domain import ros_domain
 from lastmile.share import find_share
 
 PROFILE = "config/fastdds.xml"
@@ -39,9 +40,11 @@ def ros_environment(environ: MutableMapping[str, str] = os.environ) -> dict[str,
     Raises
     ------
     UserError
-        If the profile is not where it is installed.
+        If the profile is not where it is installed, or the environment names no ROS domain that
+        there is.
 
     """
+    ros_domain(environ)
     environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if not environ.get("FASTRTPS_DEFAULT_PROFILES_FILE"):
         environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(find_share(PROFILE))

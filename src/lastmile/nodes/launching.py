@@ -6,7 +6,6 @@ Imported by launch/*.launch.py alone: `launch` comes with a ROS installation, no
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from launch_ros.actions import Node
 from lastmile.errors import UserError
 from lastmile.handoff.broker import free_port
 from lastmile.handoff.config import LinkConfig
+from lastmile.nodes.domain import ros_domain
 from lastmile.nodes.environment import clean_stale_shared_memory, ros_environment
 from lastmile.nodes.process_group import RESTART_DELAY_S, RESTARTS_MAX, RESTARTS_WITHIN_S
 from lastmile.nodes.running import BAD_USAGE
@@ -61,7 +61,7 @@ def stack_actions(settings: StackSettings, log_level: str) -> list[Any]:
 
     """
     ros_environment()
-    lock = StackLock(int(os.environ.get("ROS_DOMAIN_ID") or 0), settings.namespace)
+    lock = StackLock(ros_domain(), settings.namespace)
     lock.take(f"run folder {settings.run_dir}")
     _held_locks.append(lock)
     lock.refuse_running(set(node_names(settings)))

@@ -75,7 +75,7 @@ def run_node(
         if foreign:
             return _complain(name, f"unknown argument {foreign[0]!r}; only --ros-args", BAD_USAGE)
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except (RuntimeError, OSError) as error:
+    except (UserError, RuntimeError, OSError) as error:
         return _complain(name, str(error), BAD_USAGE)
     try:
         try:

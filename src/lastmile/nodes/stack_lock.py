@@ -24,7 +24,8 @@ class StackLock:
     Raises
     ------
     UserError
-        From `take`, if another process holds the lock; the message names it.
+        From `take`, if another process holds the lock, which the message names, or the lock file
+        cannot be written.
 
     """
 
@@ -38,8 +39,14 @@ class StackLock:
 
     def take(self, what: str) -> None:
         """Take the lock and write down who has it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("a+")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.open("a+")
+        except OSError as error:
+            raise UserError(
+                f"lock file {self.path} cannot be written: {error.strerror}; XDG_RUNTIME_DIR may"
+                " name another folder"
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

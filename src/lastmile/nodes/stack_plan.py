@@ -44,7 +44,7 @@ class StackSettings:
     Raises
     ------
     UserError
-        If the state of a robot were kept in memory.
+        If the state of a robot were kept in memory, or the seed is negative.
 
     """
 
@@ -65,6 +65,8 @@ class StackSettings:
     changes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError(f"seed: {self.seed} is below the least allowed 0")
         if self.state_dir == MEMORY and not self.simulation:
             raise UserError(
                 f"state folder {MEMORY}: allowed in simulation only, a robot that is started again"

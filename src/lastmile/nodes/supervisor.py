@@ -21,6 +21,7 @@ from typing import Self
 from lastmile.errors import UserError
 from lastmile.handoff.broker import free_port
 from lastmile.handoff.config import LinkConfig
+from lastmile.nodes.domain import ros_domain
 from lastmile.nodes.environment import clean_stale_shared_memory, ros_environment
 from lastmile.nodes.process_group import Event, ProcessGroup, Program
 from lastmile.nodes.stack_lock import StackLock
@@ -53,6 +54,7 @@ class Stack:
     Raises
     ------
     UserError
+        If the environment names no ROS domain that there is.
         From `start`, if a parameter breaks a rule, the run folder cannot be written, or a stack
         runs already in this ROS domain and namespace.
 
@@ -64,8 +66,7 @@ class Stack:
         self.settings = settings
         self._on_event = on_event
         self._group: ProcessGroup | None = None
-        domain = int(os.environ.get("ROS_DOMAIN_ID") or 0)
-        self._lock = StackLock(domain, settings.namespace)
+        self._lock = StackLock(ros_domain(), settings.namespace)
 
     def __enter__(self) -> Self:
         """Start it."""
