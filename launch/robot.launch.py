@@ -5,7 +5,7 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from lastmile.nodes.launching import run_folder, stack_actions
+from lastmile.nodes.launching import run_folder, stack_actions, truth
 from lastmile.nodes.stack_plan import StackSettings
 
 ARGUMENTS = (
@@ -31,7 +31,7 @@ def start(context):
         namespace=given["namespace"],
         broker=given["broker"],
         state_dir=given["state_dir"],
-        record=given["record"].lower() == "true",
+        record=truth(given["record"], "record"),
         party=given["party"],
     )
     return stack_actions(settings, given["log_level"])

@@ -4,6 +4,8 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
+from lastmile.nodes.domain import checked_namespace
+from lastmile.nodes.launching import truth
 from lastmile.share import find_share
 
 ARGUMENTS = (
@@ -21,9 +23,9 @@ def start(context):
             package="rviz2",
             executable="rviz2",
             name="rviz",
-            namespace=given["namespace"],
+            namespace=checked_namespace(given["namespace"]),
             arguments=["-d", rviz_config],
-            parameters=[{"use_sim_time": given["use_sim_time"].lower() == "true"}],
+            parameters=[{"use_sim_time": truth(given["use_sim_time"], "use_sim_time")}],
             output="screen",
         )
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from lastmile.nodes.launching import number, run_folder, stack_actions
+from lastmile.nodes.launching import number, run_folder, stack_actions, truth
 from lastmile.nodes.stack_plan import settings_of_scenario
 
 ARGUMENTS = (
@@ -37,7 +37,7 @@ def start(context):
         namespace=given["namespace"],
         broker=given["broker"],
         state_dir=given["state_dir"],
-        record=given["record"].lower() == "true",
+        record=truth(given["record"], "record"),
     )
     return stack_actions(settings, given["log_level"])
 

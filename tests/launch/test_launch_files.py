@@ -144,8 +144,38 @@ def test_launch_refuses_a_second_stack(launch, tmp_path):
         launch("robot", run_dir=str(tmp_path / "two"))
 
 
-def test_robot_without_recording_starts_no_recorder(launch, tmp_path):
-    assert "recorder" not in nodes(launch("robot", run_dir=str(tmp_path), record="false"))
+@pytest.mark.parametrize("name", ["robot", "simulation"])
+@pytest.mark.parametrize(
+    ("record", "records"), [("false", False), ("0", False), ("True", True), ("1", True)]
+)
+def test_recorder_is_started_as_asked_for(launch, tmp_path, name, record, records):
+    started = nodes(launch(name, run_dir=str(tmp_path), record=record))
+    assert ("recorder" in started) is records
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [("robot", "record"), ("simulation", "record"), ("rviz", "use_sim_time")],
+)
+@pytest.mark.parametrize("text", ["yes", "ture", ""])
+def test_what_is_neither_true_nor_false_is_refused(launch, tmp_path, name, argument, text):
+    given = {} if name == "rviz" else {"run_dir": str(tmp_path)}
+    with pytest.raises(UserError, match=f"{argument}:={text}: expected true or false"):
+        launch(name, **given, **{argument: text})
+
+
+def test_namespace_is_taken_with_or_without_its_slash(launch, tmp_path):
+    started = nodes(launch("robot", run_dir=str(tmp_path), namespace="robot_1"))
+    assert {options["namespace"] for options in started.values()} == {"/robot_1"}
+    (rviz,) = launch("rviz", namespace="robot_1/")
+    assert rviz.options["namespace"] == "/robot_1"
+
+
+@pytest.mark.parametrize("name", ["robot", "simulation", "rviz"])
+def test_namespace_that_ros_would_refuse_is_refused(launch, tmp_path, name):
+    given = {} if name == "rviz" else {"run_dir": str(tmp_path)}
+    with pytest.raises(UserError, match="namespace 'robot-1'"):
+        launch(name, namespace="robot-1", **given)
 
 
 def test_rviz_opens_the_committed_view(launch):

@@ -34,7 +34,8 @@ def test_second_stack_in_a_domain_and_namespace_is_refused(runtime_dir):
 
 
 def test_stacks_in_other_domains_and_namespaces_are_welcome(runtime_dir):
-    locks = [StackLock(7, "/"), StackLock(8, "/"), StackLock(7, "/robot_2")]
+    places = [(7, "/"), (8, "/"), (7, "/robot_2"), (7, "/root"), (7, "/root/a"), (7, "/root_a")]
+    locks = [StackLock(*place) for place in places]
     for lock in locks:
         lock.take("")
     for lock in locks:
@@ -56,6 +57,20 @@ def test_settings_come_from_the_scenario():
     assert settings.lockers
     assert settings.scenario.endswith("quiet.yaml")
     assert settings_of_scenario(Path("run"), scenario="quiet", seed=41).seed == 41
+
+
+@pytest.mark.parametrize(
+    ("given", "namespace"),
+    [("", "/"), ("/", "/"), ("robot_1", "/robot_1"), ("/robot_1/", "/robot_1"), ("a/b", "/a/b")],
+)
+def test_a_namespace_is_spelt_in_one_way(given, namespace):
+    assert StackSettings(Path("run"), namespace=given).namespace == namespace
+
+
+@pytest.mark.parametrize("namespace", ["1x", "/robot-1", "/a//2", "~/x", "rö"])
+def test_a_namespace_that_ros_would_refuse_is_refused(namespace):
+    with pytest.raises(ConfigError, match=r"must be letters, digits and underscores"):
+        StackSettings(Path("run"), namespace=namespace)
 
 
 def test_a_negative_seed_is_refused():

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from lastmile.cli.run_folders import new_run_dir
-from lastmile.config import ConfigError
 from lastmile.errors import UserError
+from lastmile.nodes.domain import checked_namespace
 
 app = typer.Typer(add_completion=False)
 
@@ -101,23 +101,3 @@ def up(
     if stack.reason:
         raise UserError(f"the stack ended: {stack.reason}; logs are in {settings.run_dir}/logs")
     raise typer.Exit(INTERRUPTED)
-
-
-def checked_namespace(text: str) -> str:
-    """
-    Read a ROS namespace, with or without its leading slash.
-
-    Raises
-    ------
-    ConfigError
-        If it is not made of words of letters, digits and underscores.
-
-    """
-    words = [word for word in text.split("/") if word]
-    for word in words:
-        if not (word.isascii() and word.replace("_", "a").isalnum() and not word[0].isdigit()):
-            raise ConfigError(
-                f"namespace {text!r}: {word!r} must be letters, digits and underscores, and not"
-                " begin with a digit"
-            )
-    return "/" + "/".join(words)

@@ -1,4 +1,4 @@
-"""Where on the ROS graph a stack lives: its domain."""
+"""Where on the ROS graph a stack lives: its domain and its namespace."""
 
 from __future__ import annotations
 
@@ -28,3 +28,23 @@ def ros_domain(environ: Mapping[str, str] = os.environ) -> int:
             f"{DOMAIN_VARIABLE} {text!r}: expected a whole number from 0 to {DOMAIN_MAX}"
         )
     return int(text)
+
+
+def checked_namespace(text: str) -> str:
+    """
+    Read a ROS namespace, with or without its leading slash.
+
+    Raises
+    ------
+    ConfigError
+        If it is not made of words of letters, digits and underscores.
+
+    """
+    words = [word for word in text.split("/") if word]
+    for word in words:
+        if not (word.isascii() and word.replace("_", "a").isalnum() and not word[0].isdigit()):
+            raise ConfigError(
+                f"namespace {text!r}: {word!r} must be letters, digits and underscores, and not"
+                " begin with a digit"
+            )
+    return "/" + "/".join(words)

@@ -33,6 +33,7 @@ from lastmile.nodes.stack_plan import (
     read_broker,
 )
 
+TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 # Kept as long as the launch process lives; the kernel lets go of them at its end.
 _held_locks: list[StackLock] = []
 
@@ -48,6 +49,14 @@ def number(kind: Callable[[str], Any], text: str, name: str) -> Any:
         return kind(text)
     except ValueError as error:
         raise UserError(f"{name}:={text}: expected a number ({kind.__name__})") from error
+
+
+def truth(text: str, name: str) -> bool:
+    """Read a yes or no of an argument, as `ros2 launch` spells it; UserError if it is neither."""
+    try:
+        return TRUTHS[text.lower()]
+    except KeyError:
+        raise UserError(f"{name}:={text}: expected true or false") from None
 
 
 def stack_actions(settings: StackSettings, log_level: str) -> list[Any]:

@@ -33,8 +33,9 @@ class StackLock:
         self.domain = domain
         self.namespace = namespace
         folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-        name = namespace.strip("/").replace("/", "-") or "root"
-        self.path = folder / f"lastmile-{os.getuid()}-domain-{domain}-{name}.lock"
+        # No word of a namespace holds a dash: each namespace has a name of its own.
+        name = namespace.rstrip("/").replace("/", "-")
+        self.path = folder / f"lastmile-{os.getuid()}-domain-{domain}{name}.lock"
         self._file = None
 
     def take(self, what: str) -> None:

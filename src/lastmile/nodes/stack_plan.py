@@ -17,6 +17,7 @@ from lastmile import config as configs
 from lastmile.config import ConfigError
 from lastmile.errors import UserError
 from lastmile.handoff.config import LinkConfig
+from lastmile.nodes.domain import checked_namespace
 from lastmile.nodes.parameters import HostConfig, write_parameter_file
 from lastmile.nodes.recorder_node import RecorderConfig
 from lastmile.nodes.surroundings import MEMORY, read_named_site
@@ -37,6 +38,8 @@ class StackSettings:
     `broker` is "host:port" of one that runs, empty for one of the stack's own. `changes` maps a
     node's name to fields of its config that differ from its file.
 
+    `namespace` has its leading slash and no other at its end, however it was given.
+
     `state_dir` holds journals and keys. A robot that is started again must know what it carries,
     so on a robot it outlives the run: `~/.local/state/lastmile/<party>` if empty. In simulation it
     is the run folder's, or `:memory:`.
@@ -44,7 +47,7 @@ class StackSettings:
     Raises
     ------
     UserError
-        If the state of a robot were kept in memory, or the seed is negative.
+        If the state of a robot were kept in memory, the seed is negative, or the namespace is none.
 
     """
 
@@ -65,6 +68,7 @@ class StackSettings:
     changes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "namespace", checked_namespace(self.namespace))
         if self.seed < 0:
             raise ConfigError(f"seed: {self.seed} is below the least allowed 0")
         if self.state_dir == MEMORY and not self.simulation:
