@@ -1,5 +1,6 @@
 """What the three build systems read agrees: pip, colcon and rosdep."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -75,6 +76,32 @@ def test_every_run_time_dependency_comes_from_rosdep_or_is_named_in_the_readme()
         for line in PROJECT["dependencies"]
     }
     assert names - provided == set()
+
+
+def imported_modules():
+    """Name everything outside Python and the package that `src/lastmile` imports."""
+    names = set()
+    for path in (ROOT / "src" / "lastmile").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names) - {"lastmile"}
+
+
+def test_everything_that_is_imported_is_declared():
+    # What Jinja2 escapes with, and hands out as part of its own interface.
+    comes_with = {"markupsafe": "jinja2"}
+    distributions = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "paho": "paho-mqtt"}
+    extras = [line for name in ("sim", "maps") for line in PROJECT["optional-dependencies"][name]]
+    lines = (*PROJECT["dependencies"], *extras)
+    declared = {normalised(re.match(r"[\w.-]+", line).group()) for line in lines}
+    # Packages of ROS, by the names of ROS.
+    declared |= {normalised(one.text) for one in MANIFEST.findall("exec_depend")}
+    imported = {comes_with.get(name, name) for name in imported_modules()}
+    assert {"numpy", "rclpy", "mujoco"} <= imported
+    assert {normalised(distributions.get(name, name)) for name in imported} - declared == set()
 
 
 def test_every_run_time_dependency_is_imported():
