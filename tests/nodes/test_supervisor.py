@@ -1,4 +1,4 @@
-import os
+import types
 from pathlib import Path
 
 import pytest
@@ -7,6 +7,8 @@ import yaml
 from lastmile.config import ConfigError
 from lastmile.errors import UserError
 from lastmile.handoff.config import LinkConfig
+from lastmile.nodes import stack_lock
+from lastmile.nodes.domain import ros_domain
 from lastmile.nodes.stack_lock import StackLock
 from lastmile.nodes.stack_plan import (
     StackSettings,
@@ -43,13 +45,25 @@ def test_stacks_in_other_domains_and_namespaces_are_welcome(runtime_dir):
 
 
 @pytest.mark.system
-def test_nodes_on_the_graph_are_found_whoever_started_them(runtime_dir, ros):
+def test_nodes_on_the_graph_are_found_whoever_started_them(runtime_dir, ros, monkeypatch):
     node = ros.create_node("planner")
-    lock = StackLock(int(os.environ["ROS_DOMAIN_ID"]), "/")
-    with pytest.raises(UserError, match="node planner; end it, or choose another domain"):
-        lock.refuse_running({"planner", "command_gate"})
-    node.destroy_node()
+    lock = StackLock(ros_domain(), "/")
+    with monkeypatch.context() as patch:
+        # However slow the machine is: the search ends with what it finds.
+        patch.setattr(stack_lock, "DISCOVERY_S", 30.0)
+        with pytest.raises(UserError, match="node planner; end it, or choose another domain"):
+            lock.refuse_running({"planner", "command_gate"})
+    lock.refuse_running({"command_gate"})
     StackLock(lock.domain, "/elsewhere").refuse_running({"planner"})
+    node.destroy_node()
+
+
+def test_search_for_nodes_ends_with_the_first_that_is_seen(monkeypatch):
+    monkeypatch.setattr(stack_lock, "DISCOVERY_S", 30.0)
+    looks = iter([[], [("planner", "/elsewhere")], [("planner", "/")]])
+    node = types.SimpleNamespace(get_node_names_and_namespaces=lambda: next(looks))
+    assert StackLock(7, "/")._look_for({"planner", "mission"}, node) == {"planner"}
+    assert not list(looks)
 
 
 def test_settings_come_from_the_scenario():

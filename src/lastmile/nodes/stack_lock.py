@@ -12,7 +12,9 @@ from pathlib import Path
 
 from lastmile.errors import UserError
 
+# How long to look for nodes before it is taken that there are none.
 DISCOVERY_S = 1.0
+LOOK_S = 0.05
 # Domains whose ports lie below those that systems hand out by themselves.
 DOMAINS = range(1, 102)
 
@@ -62,7 +64,7 @@ class StackLock:
 
     def refuse_running(self, names: set[str]) -> None:
         """Raise if nodes of these names are on the graph already, whoever started them."""
-        running = sorted(names & self._nodes_on_graph())
+        running = sorted(self._find_on_graph(names))
         if running:
             raise UserError(self._refusal(f"node {running[0]}"))
 
@@ -78,7 +80,8 @@ class StackLock:
             f" {holder}; end it, or choose another domain (ROS_DOMAIN_ID) or namespace"
         )
 
-    def _nodes_on_graph(self) -> set[str]:
+    def _find_on_graph(self, names: set[str]) -> set[str]:
+        """Tell which of these nodes are on the graph."""
         import rclpy
 
         context = rclpy.Context()
@@ -86,24 +89,23 @@ class StackLock:
         try:
             node = rclpy.create_node(f"lookout_{os.getpid()}", context=context)
             try:
-                return self._names_seen_by(node)
+                return self._look_for(names, node)
             finally:
                 # Left to the end of the interpreter, it holds that up for seconds.
                 node.destroy_node()
         finally:
             rclpy.shutdown(context=context)
 
-    def _names_seen_by(self, node) -> set[str]:
-        """Look around for as long as discovery takes."""
+    def _look_for(self, names: set[str], node) -> set[str]:
+        """Look around until one of the nodes is seen, or for as long as discovery takes."""
         deadline = time.monotonic() + DISCOVERY_S
         found: set[str] = set()
-        while time.monotonic() < deadline:
-            time.sleep(0.1)
-            names = node.get_node_names_and_namespaces()
+        while not found and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
             found = {
                 name
-                for name, namespace in names
-                if namespace.rstrip("/") == self.namespace.rstrip("/")
+                for name, namespace in node.get_node_names_and_namespaces()
+                if name in names and namespace.rstrip("/") == self.namespace.rstrip("/")
             }
         return found
 
