@@ -113,7 +113,8 @@ def test_twins_of_other_code_than_the_runs_over_ros_are_missed_and_say_so():
 def test_a_run_over_ros_too_close_to_a_person_is_missed():
     figures = {"runs": 6, "delivered": 6, "crashed": 0, "own_contacts": 0, "contacts": 0}
     figures |= {"longest_unseen_s": 0.02, "docking_error_worst_m": 0.01}
-    figures |= {"docking_angle_worst_deg": 0.5, "begun_again": 0, "closest_person_any_m": 0.2}
+    figures |= {"docking_angle_worst_deg": 0.5, "begun_again": 0}
+    figures |= {"closest_person_closing_m": 0.4, "closest_person_any_m": 0.2}
     assert missed(_ros_lines(figures | {"runs_too_close_to_a_person": 0})) == []
     assert missed(_ros_lines(figures | {"runs_too_close_to_a_person": 1})) == [
         "over ROS: runs nearer than 0.3 m to a person by own move"
