@@ -198,6 +198,9 @@ def test_bad_values_are_counted_and_change_nothing():
         ("wheel/odometry", WheelOdometry(t + 0.01, np.array([np.inf, 0.0]), np.eye(2))),
         ("gnss/fix", GnssFix(t, 95.0, 0.0, 0.0, np.eye(3), FixType.SINGLE)),
         ("gnss/fix", GnssFix(t, 60.0, 24.0, 0.0, np.eye(2), FixType.SINGLE)),
+        # The projection has no finite numbers for the first of these places.
+        ("gnss/fix", GnssFix(t, 0.0, 115.0, 0.0, np.eye(3), FixType.SINGLE)),
+        ("gnss/fix", GnssFix(t, 48.0, 11.0, 0.0, np.eye(3), FixType.SINGLE)),
         (
             "lidar/points",
             PointGrid(t, "lidar_link", np.zeros((4, 8)), np.zeros((4, 8)), np.zeros(8)),
@@ -209,10 +212,27 @@ def test_bad_values_are_counted_and_change_nothing():
     np.testing.assert_array_equal(part.localizer.state.mean, before)
     report = part.diagnose(t)[1]
     assert report.level is DiagnosticLevel.WARN
-    assert report.message.startswith("9 values refused")
+    assert report.message.startswith("11 values refused")
+    assert "4 malformed" in report.values["gnss/fix"]
     assert "1 future" in report.values["imu"]
     assert "1 duplicate" in report.values["wheel/odometry"]
     assert "1 old" in report.values["wheel/odometry"]
+
+
+@pytest.mark.parametrize(("offset_s", "refused"), [(-10.0, 1), (1e6, 1), (np.nan, 1), (-0.9, 0)])
+def test_lidar_turn_from_before_the_motion_is_known_is_not_used(offset_s, refused):
+    site, street = example_street(2, 0.3)
+    part, drive = component(site, from_dock()), Drive(site, street, START, 2)
+    run(part, drive, 0.3, drop=("lidar/points",))
+    cloud = street.cloud(drive.pose, drive.stamp_s, np.random.default_rng(0), (0.0, 0.0))
+    part.receive("lidar/points", replace(cloud, offset_s=np.full_like(cloud.offset_s, offset_s)))
+    part.step(drive.stamp_s)
+    assert part.localizer.last_scan is None
+    values = part.diagnose(drive.stamp_s)[1].values
+    assert values["lidar/points"].endswith("1 malformed") is bool(refused)
+    assert values["too late"] == str(1 - refused)
+    run(part, drive, 1.0)
+    assert part.localizer.last_scan is not None
 
 
 def test_empty_lidar_turns_do_not_pass_for_matches():

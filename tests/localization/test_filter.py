@@ -154,3 +154,13 @@ def test_wheel_scale_stays_within_what_wheels_can_be():
     H[0, WHEEL_SCALE] = 1.0
     after, _ = update(state, H, np.array([-0.3]), np.array([[1e-6]]), 100.0)
     assert after.mean[WHEEL_SCALE] == pytest.approx(-0.05)
+
+
+def test_innovation_that_is_not_finite_changes_nothing():
+    state = start()
+    for bad in (np.nan, np.inf):
+        after, innovation = update_position_fix(
+            state, np.array([bad, 1.0]), np.eye(2), np.zeros(2), True, 2.0
+        )
+        assert after is state
+        assert innovation is None

@@ -9,12 +9,13 @@ import numpy as np
 from lastmile.checks import BREAK_S
 from lastmile.geometry.wgs84 import MapProjection
 from lastmile.localization.config import LocalizationConfig
-from lastmile.localization.inputs import InputGuard, malformed_start
+from lastmile.localization.inputs import InputGuard, malformed, malformed_place, malformed_start
 from lastmile.localization.localizer import Localizer, SensorMounts
 from lastmile.types import (
     Diagnostic,
     DiagnosticLevel,
     FixType,
+    GnssFix,
     InitialPose,
     LocalizationState,
     OdometryEstimate,
@@ -59,7 +60,10 @@ class LocalizationComponent:
             ),
             config,
         )
-        self._guards = {topic: InputGuard(topic, config.motion.history_s) for topic in _ORDER}
+        faults = {"gnss/fix": self._malformed_fix}
+        self._guards = {
+            topic: InputGuard(topic, config.motion.history_s, faults.get(topic)) for topic in _ORDER
+        }
         self._queue: list[tuple[str, Any]] = []
         self._published_s = -np.inf
         self._began_s: float | None = None
@@ -114,6 +118,15 @@ class LocalizationComponent:
         covariance = value.covariance if np.any(value.covariance) else self._start_covariance
         self.localizer.take_start_pose(value.pose_map_base, covariance)
 
+    def _malformed_fix(self, fix: GnssFix) -> str:
+        text = malformed(fix)
+        if text or fix.fix_type == FixType.NONE:
+            return text
+        return malformed_place(self._position_map(fix))
+
+    def _position_map(self, fix: GnssFix) -> np.ndarray:
+        return self._projection.to_map(fix.latitude_deg, fix.longitude_deg)
+
     def _take(self, order: int, value: Any) -> None:
         if order == 0:
             self.localizer.take_wheels(value.stamp_s, value.twist_base)
@@ -122,8 +135,7 @@ class LocalizationComponent:
         elif order == 2:
             if value.fix_type == FixType.NONE:
                 return
-            position = self._projection.to_map(value.latitude_deg, value.longitude_deg)
-            self.localizer.take_fix(value, position)
+            self.localizer.take_fix(value, self._position_map(value))
         else:
             self.localizer.take_cloud(value)
 

@@ -120,13 +120,16 @@ def take_motion(
 
 def update(
     state: FilterState, H: np.ndarray, innovation: np.ndarray, R: np.ndarray, robust_scale: float
-) -> tuple[FilterState, Innovation]:
+) -> tuple[FilterState, Innovation | None]:
     """
     Correct the belief by a linear measurement, Joseph form.
 
     A surprising innovation loses weight (Cauchy) instead of being refused, so that a filter that
     is wrong can still come back. While the wheels slip nothing is learnt about their scale.
+    Without a finite innovation there is nothing to correct by, and None is given with the belief.
     """
+    if not np.isfinite(innovation).all():
+        return state, None
     P = state.covariance
     S = H @ P @ H.T + R
     nis = float(innovation @ np.linalg.solve(S, innovation)) / len(innovation)
@@ -153,7 +156,7 @@ def update_position_fix(
     antenna_base: np.ndarray,
     wanders: bool,
     robust_scale: float,
-) -> tuple[FilterState, Innovation]:
+) -> tuple[FilterState, Innovation | None]:
     """
     Correct by a satellite fix (2,) of an antenna at (2,) in base.
 
@@ -175,7 +178,7 @@ def update_pose(
     variances: np.ndarray,
     robust_scale: float,
     slip_sigma_m: float = 0.0,
-) -> tuple[FilterState, Innovation]:
+) -> tuple[FilterState, Innovation | None]:
     """
     Correct by a pose (3,), along the directions `rows` (k, 3) only.
 
@@ -194,7 +197,7 @@ def update_pose(
 
 def update_still_gyro(
     state: FilterState, yaw_rate_radps: float, sigma_radps: float
-) -> tuple[FilterState, Innovation]:
+) -> tuple[FilterState, Innovation | None]:
     """Correct the gyro bias by what the gyro reads while the robot stands."""
     H = np.zeros((1, STATES))
     H[0, GYRO_BIAS] = 1.0

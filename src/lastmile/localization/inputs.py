@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,10 @@ from lastmile.types import FixType, GnssFix, ImuSample, InitialPose, PointGrid, 
 
 FUTURE_S = 0.1
 """Stamps further ahead than this are refused: two clocks that are not set alike."""
+SITE_MOST_M = 50e3
+"""No site is so wide; the projection of places much farther away has no finite numbers."""
+OFFSET_MOST_S = 1.0
+"""Columns of a lidar turn are no farther from its stamp."""
 
 
 class InputGuard:
@@ -18,15 +24,19 @@ class InputGuard:
     Checks the values of one topic.
 
     Values must come in the order of their stamps, each newer than the one before; a latency that
-    varies is no reason to be out of order on one topic.
+    varies is no reason to be out of order on one topic. `fault` tells what is wrong with the shape
+    or the numbers of a value, `malformed` unless given.
     """
 
-    def __init__(self, topic: str, oldest_s: float) -> None:
+    def __init__(
+        self, topic: str, oldest_s: float, fault: Callable[[Any], str] | None = None
+    ) -> None:
         self.topic = topic
         self.accepted = 0
         self.refused: Counter[str] = Counter()
         self.last_refusal = ""
         self._oldest_s = oldest_s
+        self._malformed = fault or malformed
         self._newest_s = -np.inf
 
     def admit(self, value: object, now_s: float) -> bool:
@@ -42,7 +52,7 @@ class InputGuard:
 
     def _fault(self, value: object, now_s: float) -> tuple[str, str]:
         """Name the broken rule and tell the value, ("", "") for none."""
-        text = malformed(value)
+        text = self._malformed(value)
         if text:
             return "malformed", text
         stamp_s = value.stamp_s
@@ -70,6 +80,14 @@ def malformed(value: object) -> str:
     if isinstance(value, PointGrid):
         return _malformed_cloud(value)
     return f"{type(value).__name__} is not a sensor value"
+
+
+def malformed_place(position_map: np.ndarray) -> str:
+    """Tell that a fix (2,) in map is not at the site, empty when it may be."""
+    away_m = float(np.hypot(*position_map))
+    if not away_m <= SITE_MOST_M:
+        return f"position is {away_m:.0f} m from the site's origin, beyond {SITE_MOST_M:.0f} m"
+    return ""
 
 
 def malformed_start(value: InitialPose) -> str:
@@ -115,6 +133,10 @@ def _malformed_cloud(cloud: PointGrid) -> str:
         return f"points have shape {shape}, they must be (rows, columns, 3), not empty"
     if np.shape(cloud.offset_s) != (shape[1],):
         return f"offset_s has shape {np.shape(cloud.offset_s)}, it must be ({shape[1]},)"
-    if not np.isfinite(cloud.offset_s).all():
+    offset_s = np.asarray(cloud.offset_s, float)
+    if not np.isfinite(offset_s).all():
         return "offset_s has values that are not finite"
+    most_s = float(np.abs(offset_s).max())
+    if most_s > OFFSET_MOST_S:
+        return f"offset_s is up to {most_s:g} s, beyond {OFFSET_MOST_S:g} s"
     return ""

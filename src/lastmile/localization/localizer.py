@@ -147,6 +147,10 @@ class Localizer:
         motion = self.reckoning.at(cloud.stamp_s)
         if motion is None or not self._is_due(cloud.stamp_s):
             return
+        if self.reckoning.at(cloud.stamp_s + float(np.min(cloud.offset_s))) is None:
+            # The turn began before the motion is known.
+            self.late += 1
+            return
         pose_odom_base, _ = motion
         sweep = sweep_of(cloud, lambda stamp_s: self.reckoning.at(stamp_s)[0])
         scan = extract_surfaces(cloud, self._mounts.T_base_lidar, sweep, self._config.scan)
