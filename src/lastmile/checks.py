@@ -14,6 +14,8 @@ BREAK_S = 0.5
 # No robot of ours moves faster; odometry that does has jumped.
 SPEED_MAX_MPS, YAW_RATE_MAX_RADPS = 3.0, 4.0
 JUMP_M, JUMP_RAD = 0.1, 0.1
+# A step whose stamp lies by more than this before that of the last tells that the clock was set back.
+SET_BACK_S = 0.1
 
 _newest_good: ObstacleArray | None = None
 
@@ -60,6 +62,16 @@ def odometry_breaks(before: OdometryEstimate, after: OdometryEstimate) -> bool:
         np.hypot(*step[:2]) > SPEED_MAX_MPS * gap_s + JUMP_M
         or turn > YAW_RATE_MAX_RADPS * gap_s + JUMP_RAD
     )
+
+
+def is_set_back(last_s: float, now_s: float) -> bool:
+    """
+    Tell from the stamps of two steps, one after the other, that the clock was set back.
+
+    Stamps of before are then ahead of the clock, and no stamp that comes can rise above them:
+    whoever wants stamps to rise forgets the last ones, and what it remembers by its stamp.
+    """
+    return now_s < last_s - SET_BACK_S
 
 
 def check_localization(value: PoseEstimate) -> None:

@@ -235,6 +235,30 @@ def test_lidar_turn_from_before_the_motion_is_known_is_not_used(offset_s, refuse
     assert part.localizer.last_scan is not None
 
 
+def test_tracking_goes_on_when_the_clock_is_set_back():
+    site, street = example_street(2, 0.3)
+    part, drive = component(site, from_dock()), Drive(site, street, START, 2)
+    run(part, drive, 2.0)
+    before = published(run(part, drive, 2.0, (1.0, 0.0)), OdometryEstimate)[-1]
+    by_s = 5.0
+    told = []
+    for k in range(300):
+        for topic, value in drive.tick((1.0, 0.0)):
+            part.receive(topic, replace(value, stamp_s=value.stamp_s - by_s))
+        if k % 2 == 1:
+            told.append((drive.pose, part.step(drive.stamp_s - by_s)))
+    odometry, status = published(told, OdometryEstimate), published(told, PoseEstimate)
+    assert len(odometry) >= 148
+    assert odometry[-1].stamp_s == pytest.approx(drive.stamp_s - by_s, abs=0.011)
+    assert (np.diff([value.stamp_s for value in odometry]) > 0.0).all()
+    # Odom goes on where it was: 1 m/s for at most three steps to the first that is told.
+    assert np.hypot(*(odometry[0].pose_odom_base - before.pose_odom_base)[:2]) < 0.07
+    assert status[-1].state is LocalizationState.TRACKING, status[-1].reason
+    assert pose_error(status[-1].pose_map_base, drive.pose)[0] < 0.5
+    assert part.diagnose(drive.stamp_s - by_s)[1].values["clock set back"] == "1"
+    assert float(part.diagnose(drive.stamp_s - by_s)[0].values["match age [s]"]) < 0.5
+
+
 def test_empty_lidar_turns_do_not_pass_for_matches():
     site, street = example_street(2, 0.3)
     part, drive = component(site, from_dock()), Drive(site, street, START, 2)

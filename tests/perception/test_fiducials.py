@@ -161,3 +161,14 @@ def test_images_beyond_the_rate_are_left_out():
 def test_dictionary_is_apriltag_36h11():
     assert rendering.DICTIONARY.bytesList.shape[0] == 587
     assert cv2.aruco.DICT_APRILTAG_36h11 == 20
+
+
+def test_images_are_used_again_when_the_clock_was_set_back():
+    node = build(CONFIG, None)
+    image = rendering.render({2: rendering.marker_pose(0.7, 0.4)})
+    told = []
+    for now_s in (10.0, 10.2, 5.0, 5.2):
+        node.receive("camera/image", replace(image, stamp_s=now_s))
+        told.append(len(node.step(now_s + 0.02)))
+    assert told == [1, 1, 1, 1]
+    assert node.diagnose(5.2)[0].values["clock set back"] == "1"

@@ -30,6 +30,7 @@ bench_world = importlib.util.module_from_spec(_spec)
 sys.modules["bench_world"] = bench_world
 _spec.loader.exec_module(bench_world)
 World, Walker, make_route = bench_world.World, bench_world.Walker, bench_world.make_route
+DT_S = bench_world.DT_S
 
 
 def sidewalk(length_m=40.0, half_m=1.6, **kwargs):
@@ -344,3 +345,19 @@ def test_a_plan_is_made_for_every_message_of_obstacles_and_when_none_comes():
     with_obstacles = [t for t in planned_at if 0.03 < t < 0.46]
     assert with_obstacles == pytest.approx([0.04, 0.14, 0.24, 0.34, 0.44])
     assert np.diff([t for t in planned_at if t > 0.43]) == pytest.approx(0.1)
+
+
+def test_robot_drives_on_soon_after_the_clock_was_set_back():
+    world = sidewalk(40.0)
+    world.drive(make_route([[0, 0], [30, 0]]))
+    world.run(4.0)
+    assert world.twist[0] > 1.0
+    world.k -= round(5.0 / DT_S)
+    plans = len(world.plans)
+    world.run(1.0)
+    assert len(world.plans) - plans >= 9
+    assert not world.safety.causes, world.safety
+    world.run(2.0)
+    assert world.twist[0] > 1.0
+    assert not world.contact
+    assert world.planner.diagnose(world.t)[0].values["clock set back"] == "1"

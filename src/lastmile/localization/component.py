@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lastmile.checks import BREAK_S
+from lastmile.checks import BREAK_S, is_set_back
 from lastmile.geometry.wgs84 import MapProjection
 from lastmile.localization.config import LocalizationConfig
 from lastmile.localization.inputs import InputGuard, malformed, malformed_place, malformed_start
@@ -35,6 +36,9 @@ _LEVELS = {
 # At equal stamps the wheels go first, so that the gyro's step uses the newest speed.
 _ORDER = {"wheel/odometry": 0, "imu": 1, "gnss/fix": 2, "lidar/points": 3}
 
+STEP_S = 0.02
+"""Time that a step counts for when the clock was set back before it."""
+
 
 def build(config: LocalizationConfig, context: Context) -> LocalizationComponent:
     """Make the component for a site and a robot."""
@@ -48,6 +52,9 @@ class LocalizationComponent:
     Odometry is published at the stamp of the newest gyro reading, and not at all while gyro or
     wheels are silent: whoever drives by it then sees it grow old and stops. After its start it is
     held back for a while, so that readers tell by the gap that odom began at zero again.
+
+    When the clock is set back the localizer's own time goes on: stamps are brought to it on their
+    way in and back to the clock on their way out, and the pose is kept.
     """
 
     def __init__(self, config: LocalizationConfig, context: Context) -> None:
@@ -65,6 +72,11 @@ class LocalizationComponent:
             topic: InputGuard(topic, config.motion.history_s, faults.get(topic)) for topic in _ORDER
         }
         self._queue: list[tuple[str, Any]] = []
+        self._now_s = -np.inf
+        """The localizer's time of the last step."""
+        self._ahead_s = 0.0
+        """How far that time is ahead of the clock."""
+        self._times_set_back = 0
         self._published_s = -np.inf
         self._began_s: float | None = None
         self._status: PoseEstimate | None = None
@@ -90,23 +102,37 @@ class LocalizationComponent:
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Work through what came and tell odometry and pose."""
+        now_s = self._follow_clock(stamp_s)
         queue, self._queue = self._queue, []
+        if self._ahead_s:
+            queue = [(topic, _later(value, self._ahead_s)) for topic, value in queue]
         admitted = [
             (value.stamp_s, _ORDER[topic], value)
             for topic, value in queue
-            if self._guards[topic].admit(value, stamp_s)
+            if self._guards[topic].admit(value, now_s)
         ]
         admitted.sort(key=lambda item: item[:2])
         for _, order, value in admitted:
             self._take(order, value)
-        return self._publish(stamp_s)
+        published = self._publish(now_s)
+        if self._ahead_s:
+            published = [(topic, _later(value, -self._ahead_s)) for topic, value in published]
+        return published
 
     def diagnose(self, stamp_s: float) -> list[Diagnostic]:
         """Tell state and trust of the pose, and what inputs were refused."""
-        return [self._diagnose_pose(stamp_s), self._diagnose_inputs()]
+        return [self._diagnose_pose(stamp_s + self._ahead_s), self._diagnose_inputs()]
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _follow_clock(self, stamp_s: float) -> float:
+        """Give the localizer's time of a step; it goes on by a step when the clock is set back."""
+        if is_set_back(self._now_s, stamp_s + self._ahead_s):
+            self._ahead_s = self._now_s + STEP_S - stamp_s
+            self._times_set_back += 1
+        self._now_s = stamp_s + self._ahead_s
+        return self._now_s
 
     def _take_start_pose(self, value: InitialPose) -> None:
         """Start again where an operator says; his stamp is of no account, his clock is his own."""
@@ -199,7 +225,13 @@ class LocalizationComponent:
             refused += guard.refused.total()
             last = guard.last_refusal or last
         values["too late"] = str(self.localizer.late)
+        values["clock set back"] = str(self._times_set_back)
         values["start poses refused"] = str(self._bad_start_poses)
         level = DiagnosticLevel.WARN if refused else DiagnosticLevel.OK
         text = f"{refused} values refused; last: {last}" if refused else "all inputs used"
         return Diagnostic("localization: inputs", level, text, values)
+
+
+def _later(value: Any, by_s: float) -> Any:
+    """Give a value with a later stamp."""
+    return replace(value, stamp_s=value.stamp_s + by_s)

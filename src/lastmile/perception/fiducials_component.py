@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.checks import is_set_back
 from lastmile.perception.config import FiducialsConfig
 from lastmile.perception.fiducials import FiducialFinder
 from lastmile.types import CameraImage, Diagnostic, DiagnosticLevel, MarkerArray
@@ -31,6 +32,7 @@ class FiducialsComponent:
         self._finder = FiducialFinder(config)
         self._waiting: CameraImage | None = None
         self._last_s = -np.inf
+        self._now_s = -np.inf
         self._counts: Counter[str] = Counter()
         self._reason = ""
 
@@ -42,6 +44,10 @@ class FiducialsComponent:
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Find markers in the image that waits; an image without any gives an empty array."""
+        if is_set_back(self._now_s, stamp_s):
+            self._last_s = -np.inf
+            self._counts["clock set back"] += 1
+        self._now_s = stamp_s
         image = self._waiting
         if image is None:
             return []

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.checks import is_set_back
 from lastmile.planning.config import PlannerConfig
 from lastmile.planning.inputs import Inbox, Rejected, check_route
 from lastmile.planning.planner import LocalPlanner, Plan, Scene
@@ -37,7 +38,8 @@ class PlannerComponent:
         self._robot = robot
         self._inbox = Inbox(config.inputs)
         self._received: list[tuple[str, Any]] = []
-        self._now_s = np.inf
+        self._times_set_back = 0
+        self._now_s = -np.inf
         self._goal: FollowRouteGoal | None = None
         self._planner: LocalPlanner | None = None
         self._canceling = False
@@ -62,6 +64,8 @@ class PlannerComponent:
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Plan and tell the state, if there are new obstacles or what was last told gets old."""
+        if is_set_back(self._now_s, stamp_s):
+            self._begin_anew()
         self._now_s = stamp_s
         received, self._received = self._received, []
         odom_since_s = self._inbox.odom_since_s
@@ -84,7 +88,7 @@ class PlannerComponent:
 
     def diagnose(self, stamp_s: float) -> list[Diagnostic]:
         """Tell what holds the robot up, and what was rejected."""
-        values = {"state": self._state.value}
+        values = {"state": self._state.value, "clock set back": str(self._times_set_back)}
         level, message = DiagnosticLevel.OK, self._reason or self._state.value
         if self._planner is not None:
             values["uncertified plans"] = str(self._planner.uncertified)
@@ -100,6 +104,14 @@ class PlannerComponent:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _begin_anew(self) -> None:
+        """Go on when the clock was set back: whatever is remembered by its stamp is forgotten."""
+        self._inbox.forget()
+        self._times_set_back += 1
+        self._fed_back_s = -np.inf
+        if self._planner is not None:
+            self._planner = self._planner.anew()
 
     # ------------------------------------------------------------------------------ the action
 
@@ -149,7 +161,7 @@ class PlannerComponent:
 
     def _is_due(self, stamp_s: float) -> bool:
         obstacles = self._inbox.value("obstacles")
-        old = stamp_s - self._acted_s > RENEWAL_S - 1e-3
+        old = abs(stamp_s - self._acted_s) > RENEWAL_S - 1e-3
         if obstacles is self._acted_on and not old:
             return False
         self._acted_s, self._acted_on = stamp_s, obstacles

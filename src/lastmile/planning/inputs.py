@@ -77,6 +77,11 @@ class Inbox:
                 self._values.pop(name, None)
         self._values[topic] = value
 
+    def forget(self) -> None:
+        """Forget all values: the clock was set back, and their stamps mean nothing any more."""
+        self._values.clear()
+        self.odom_since_s = -np.inf
+
     def value(self, topic: str) -> Any:
         """Give the newest value, None before the first."""
         return self._values.get(topic)
