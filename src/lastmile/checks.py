@@ -14,7 +14,7 @@ BREAK_S = 0.5
 # No robot of ours moves faster; odometry that does has jumped.
 SPEED_MAX_MPS, YAW_RATE_MAX_RADPS = 3.0, 4.0
 JUMP_M, JUMP_RAD = 0.1, 0.1
-# A step whose stamp lies by more than this before that of the last tells that the clock was set back.
+# A step whose stamp lies this much before that of the last tells of a clock that was set back.
 SET_BACK_S = 0.1
 
 _newest_good: ObstacleArray | None = None

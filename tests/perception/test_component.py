@@ -7,7 +7,7 @@ from tests.perception import scenes
 
 from lastmile.perception.component import build
 from lastmile.perception.config import PerceptionConfig
-from lastmile.types import DiagnosticLevel, LocalCostMap, ObstacleArray
+from lastmile.types import Cell, DiagnosticLevel, LocalCostMap, ObstacleArray
 
 SCENE = scenes.Scene(things=(scenes.Cylinder(5.0, 0.5, 0.22, 1.7),))
 GOOD = scenes.scan(SCENE, (0, 0, 0), "lidar_link", 1.0)
@@ -109,8 +109,12 @@ def test_odometry_that_is_not_finite_is_not_used(node):
 
 def test_bad_depth_image_is_told_and_lidar_goes_on(node):
     feed(node, 1.0)
-    node.receive("depth/front/points", replace(FRONT, points=np.full_like(FRONT.points, np.nan)))
-    front = node.diagnose(1.02)[1]
+    node.receive(
+        "depth/front/points",
+        replace(FRONT, stamp_s=1.02, points=np.full_like(FRONT.points, np.nan)),
+    )
+    assert node.step(1.04) == []
+    front = node.diagnose(1.04)[1]
     assert front.level == DiagnosticLevel.WARN
     assert "no return" in front.message
     node.receive("lidar/points", replace(GOOD, stamp_s=1.1))
@@ -155,6 +159,7 @@ def test_tracks_and_cost_map_are_forgotten_when_odom_begins_anew(node):
         node.step(1.02 + 0.1 * k)
     assert node.pipeline.tracker.tracks
     node.receive("odometry", scenes.odometry(2.99, (0.0, 0.0, 0.0)))
+    assert node.step(2.99) == []
     assert node.pipeline.tracker.tracks == []
     fresh = build(PerceptionConfig(), SimpleNamespace(robot=scenes.Robot()))
     for k in range(5):
@@ -165,3 +170,60 @@ def test_tracks_and_cost_map_are_forgotten_when_odom_begins_anew(node):
     maps = [part.pipeline.cost_map.read(3.4) for part in (node, fresh)]
     np.testing.assert_array_equal(maps[0].cells, maps[1].cells)
     assert message(node, 3.42).values["breaks of odometry"] == "1"
+
+
+def test_outputs_go_on_when_the_clock_is_set_back(node):
+    for k in range(10):
+        feed(node, 10.0 + 0.1 * k)
+    out = [dict(feed(node, 6.0 + 0.1 * k)) for k in range(10)]
+    assert all("obstacles" in topics for topics in out)
+    assert sum("cost_map" in topics for topics in out) == 5
+    assert out[-1]["obstacles"].obstacles[0].age_s == pytest.approx(0.9)
+    assert (out[-2]["cost_map"].cells == Cell.FREE).any()
+    told = message(node, 6.92)
+    assert told.level == DiagnosticLevel.OK, told
+    assert told.values["clock set back"] == "1"
+
+
+def test_clock_set_back_is_told_until_a_scan_comes(node):
+    feed(node, 10.0)
+    node.receive("odometry", scenes.odometry(10.02, (0.0, 0.0, 0.0)))
+    assert node.step(5.0) == []
+    told = message(node, 5.0)
+    assert told.level == DiagnosticLevel.ERROR
+    # The odometry of the clock before is refused, for it would keep out all that comes.
+    assert "10.020 s is ahead of the clock" in told.message
+    assert len(feed(node, 5.1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("stamp_s", "rule"),
+    [(1000.0, "ahead"), (1.0, "must rise"), (0.2, "must rise"), (np.nan, "finite")],
+)
+def test_depth_image_with_a_wrong_stamp_replaces_none_and_is_told(node, stamp_s, rule):
+    feed(node, 1.0)
+    node.receive("depth/front/points", replace(FRONT, stamp_s=stamp_s))
+    node.receive("odometry", scenes.odometry(1.1, (0.0, 0.0, 0.0)))
+    node.receive("lidar/points", replace(GOOD, stamp_s=1.1))
+    assert [topic for topic, _ in node.step(1.12)] == ["obstacles"]
+    assert len(node.scan.pairs) == 3
+    front = node.diagnose(1.12)[1]
+    assert front.level == DiagnosticLevel.WARN
+    assert rule in front.message
+
+
+def test_image_ahead_of_the_clock_is_not_said_to_be_used(node):
+    feed(node, 10.0)
+    assert node.diagnose(10.02)[1].level == DiagnosticLevel.OK
+    assert node.diagnose(5.0)[1].level == DiagnosticLevel.WARN
+
+
+@pytest.mark.parametrize("twist", [(0.0, 1e300), (0.0, 200.0), (0.0, -4.1), (50.0, 0.0)])
+def test_odometry_faster_than_any_robot_is_refused(node, twist):
+    feed(node, 1.0)
+    node.receive("odometry", scenes.odometry(1.1, (0.0, 0.0, 0.0), twist))
+    node.receive("lidar/points", replace(GOOD, stamp_s=1.1))
+    node.step(1.12)
+    told = message(node, 1.12)
+    assert told.values["refused odometry"] == "1"
+    assert len(feed(node, 1.2)) == 2

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from tests.perception import scenes
 
 from lastmile.geometry import se2
@@ -131,6 +132,18 @@ def test_person_who_stood_beside_the_robot_and_left_does_not_stay_in_the_map():
     around = cells(after, *np.meshgrid(np.arange(-0.5, 0.5, 0.1), np.arange(0.6, 1.3, 0.1)))
     assert not (around == Cell.OCCUPIED).any()
     assert not (around == Cell.FREE).any()
+
+
+@pytest.mark.parametrize("yaw_rate", [200.0, 1e300])
+def test_turn_beyond_all_measure_looks_round_the_image_once_at_most(yaw_rate):
+    scene = scenes.Scene(things=(scenes.Cylinder(2.5, 0.0, 0.22, 1.7),))
+    pipeline = Pipeline(PerceptionConfig(), scenes.Robot())
+    for k in range(3):
+        lidar = scenes.scan(scene, (0.0, 0.0, 0.0), "lidar_link", 0.1 * k, turn_s=0.1)
+        twist = np.array([0.0, yaw_rate if k == 2 else 0.0])
+        pipeline.update(0.1 * k, lidar, [], np.zeros(3), twist)
+    cells = pipeline.cost_map.read(0.2).cells
+    assert (cells == Cell.OCCUPIED).any()
 
 
 def test_window_rolls_with_the_robot_and_keeps_places():

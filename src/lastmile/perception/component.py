@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lastmile.checks import odometry_breaks
+from lastmile.checks import (
+    SPEED_MAX_MPS,
+    YAW_RATE_MAX_RADPS,
+    is_set_back,
+    odometry_breaks,
+)
 from lastmile.perception.config import PerceptionConfig
 from lastmile.perception.pipeline import Pipeline, Scan
 from lastmile.perception.sweep import ScanError, check_depth, check_lidar, odometry_between
@@ -21,6 +26,8 @@ from lastmile.types import Diagnostic, DiagnosticLevel, OdometryEstimate, PointG
 FUTURE_MAX_S = 0.1
 """Stamps farther ahead of the time of work than this are wrong."""
 ODOMETRY_KEPT = 200
+RECEIVED_MAX = 1000
+"""Values of odometry and depth kept until the next step."""
 SILENT_S = 0.35
 """Without a good scan for this long the node is in error."""
 
@@ -48,7 +55,10 @@ class PerceptionComponent:
             robot.mount(frame)
         self._odometry: deque[OdometryEstimate] = deque(maxlen=ODOMETRY_KEPT)
         self._waiting: PointGrid | None = None
+        self._received: deque[tuple[str, Any]] = deque(maxlen=RECEIVED_MAX)
         self._depths: dict[str, PointGrid] = {}
+        self._now_s = -np.inf
+        self._times_set_back = 0
         self._last_s = -np.inf
         self._map_s = -np.inf
         self._refused: Counter[str] = Counter()
@@ -60,20 +70,28 @@ class PerceptionComponent:
         """Take a value; `step` works on it."""
         if topic == "lidar/points":
             self._waiting = value
-        elif topic == "odometry":
-            self._take_odometry(value)
-        elif topic in self._frames:
-            self._take_depth(topic, value)
+        elif topic == "odometry" or topic in self._frames:
+            # Looked at in the next step, whose stamp tells the future and a clock set back.
+            self._received.append((topic, value))
         else:
             raise ValueError(f"perception does not read topic {topic!r}")
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Work on the lidar turn that waits, if any."""
+        if is_set_back(self._now_s, stamp_s):
+            self._forget_stamps()
+        self._now_s = stamp_s
+        while self._received:
+            topic, value = self._received.popleft()
+            if topic == "odometry":
+                self._take_odometry(value, stamp_s)
+            else:
+                self._take_depth(topic, value, stamp_s)
         grid, self._waiting = self._waiting, None
         if grid is None:
             return []
         try:
-            self._check_stamp(grid, stamp_s)
+            self._check_stamp("lidar turn", grid.stamp_s, self._last_s, stamp_s)
             check_lidar(grid, self.config.input)
             middle_s = grid.stamp_s + float(np.mean(grid.offset_s))
             pose, twist = self._pose_at(middle_s)
@@ -100,9 +118,10 @@ class PerceptionComponent:
             "tracks": str(len(tracks)),
             "tracks_confirmed": str(sum(t.confirmed for t in tracks)),
             "breaks of odometry": str(self._breaks),
+            "clock set back": str(self._times_set_back),
             **{f"refused {topic}": str(n) for topic, n in sorted(self._refused.items())},
         }
-        if stamp_s - self._last_s > SILENT_S:
+        if abs(stamp_s - self._last_s) > SILENT_S:
             reason = self._reason or f"no scan since {self._last_s:.2f} s"
             scan = Diagnostic("perception/scan", DiagnosticLevel.ERROR, reason, values)
         elif self._reason:
@@ -119,18 +138,31 @@ class PerceptionComponent:
         grid = self._depths.get(topic)
         if self._depth_reason[topic]:
             return Diagnostic(name, DiagnosticLevel.WARN, self._depth_reason[topic])
-        if stamp_s - grid.stamp_s > SILENT_S:
+        if abs(stamp_s - grid.stamp_s) > SILENT_S:
             return Diagnostic(
-                name, DiagnosticLevel.WARN, f"last image is of {grid.stamp_s:.2f} s, too old"
+                name,
+                DiagnosticLevel.WARN,
+                f"last image is of {grid.stamp_s:.2f} s, too far from {stamp_s:.2f} s",
             )
         return Diagnostic(name, DiagnosticLevel.OK, "images are used")
 
-    def _take_odometry(self, value: OdometryEstimate) -> None:
+    def _take_odometry(self, value: OdometryEstimate, now_s: float) -> None:
         numbers = np.concatenate(
             [[value.stamp_s], np.ravel(value.pose_odom_base), np.ravel(value.twist_base)]
         )
         if numbers.shape != (6,) or not np.isfinite(numbers).all():
             self._refuse("odometry", f"odometry {numbers} must be six finite numbers")
+        elif abs(numbers[4]) > SPEED_MAX_MPS or abs(numbers[5]) > YAW_RATE_MAX_RADPS:
+            self._refuse(
+                "odometry",
+                f"odometry moves at {numbers[4]:g} m/s and {numbers[5]:g} rad/s, at most "
+                f"{SPEED_MAX_MPS:g} m/s and {YAW_RATE_MAX_RADPS:g} rad/s are possible",
+            )
+        elif value.stamp_s > now_s + FUTURE_MAX_S:
+            self._refuse(
+                "odometry",
+                f"odometry of {value.stamp_s:.3f} s is ahead of the clock, {now_s:.3f} s",
+            )
         elif self._odometry and value.stamp_s <= self._odometry[-1].stamp_s:
             self._refuse(
                 "odometry",
@@ -142,16 +174,32 @@ class PerceptionComponent:
                 self._begin_anew()
             self._odometry.append(value)
 
+    def _forget_stamps(self) -> None:
+        """Go on when the clock was set back: whatever is known by its stamp is forgotten."""
+        self._times_set_back += 1
+        self._last_s = self._map_s = -np.inf
+        self._depths.clear()
+        self._depth_reason = dict.fromkeys(
+            self._frames, "no image came since the clock was set back"
+        )
+        self._reason = "no scan came since the clock was set back"
+        self._forget_odom()
+
     def _begin_anew(self) -> None:
-        """Forget tracks and cost map, which are in an odom that holds no more."""
+        """Forget what is in an odom that holds no more."""
         self._breaks += 1
+        self._forget_odom()
+
+    def _forget_odom(self) -> None:
+        """Forget tracks and cost map."""
         self._odometry.clear()
         self.pipeline = Pipeline(self.config, self._robot)
 
-    def _take_depth(self, topic: str, grid: PointGrid) -> None:
+    def _take_depth(self, topic: str, grid: PointGrid, now_s: float) -> None:
+        last = self._depths.get(topic)
         try:
-            if not np.isfinite(grid.stamp_s):
-                raise ScanError(f"depth image has stamp {grid.stamp_s}, it must be finite")
+            last_s = -np.inf if last is None else last.stamp_s
+            self._check_stamp("depth image", grid.stamp_s, last_s, now_s)
             check_depth(grid, self._frames[topic])
         except ScanError as error:
             self._refused[topic] += 1
@@ -160,22 +208,19 @@ class PerceptionComponent:
             self._depths[topic] = grid
             self._depth_reason[topic] = ""
 
-    def _check_stamp(self, grid: PointGrid, stamp_s: float) -> None:
-        if not np.isfinite(grid.stamp_s):
-            raise ScanError(f"lidar turn has stamp {grid.stamp_s}, it must be finite")
-        if grid.stamp_s <= self._last_s:
+    def _check_stamp(self, what: str, stamp_s: float, last_s: float, now_s: float) -> None:
+        if not np.isfinite(stamp_s):
+            raise ScanError(f"{what} has stamp {stamp_s}, it must be finite")
+        if stamp_s <= last_s:
             raise ScanError(
-                f"lidar turn of {grid.stamp_s:.3f} s came after that of {self._last_s:.3f} s; "
-                "stamps must rise"
+                f"{what} of {stamp_s:.3f} s came after that of {last_s:.3f} s; stamps must rise"
             )
-        age = stamp_s - grid.stamp_s
-        if age > self.config.input.age_max_s:
-            raise ScanError(
-                f"lidar turn is {age:.3f} s old, at most {self.config.input.age_max_s:g} s allowed"
-            )
+        age, age_max = now_s - stamp_s, self.config.input.age_max_s
+        if age > age_max:
+            raise ScanError(f"{what} is {age:.3f} s old, at most {age_max:g} s allowed")
         if age < -FUTURE_MAX_S:
             raise ScanError(
-                f"lidar turn is {-age:.3f} s ahead of the clock, at most {FUTURE_MAX_S:g} s allowed"
+                f"{what} is {-age:.3f} s ahead of the clock, at most {FUTURE_MAX_S:g} s allowed"
             )
 
     def _pose_at(self, stamp_s: float) -> tuple[np.ndarray, np.ndarray]:

@@ -145,6 +145,8 @@ class CostMap:
         (back, right), (front, left) = self._footprint.min(axis=0), self._footprint.max(axis=0)
         _cost_map.stand(window, back, front, right, left, seen)
         lidar, terrain = pairs[0]
+        columns = lidar.label.shape[1]
+        skew = abs(turned_rad) * columns / (4.0 * np.pi)
         _cost_map.see_through(
             lidar.points,
             terrain.label,
@@ -152,7 +154,8 @@ class CostMap:
             float(lidar.origin[2]),
             SEE_THROUGH_M,
             BEYOND_M,
-            int(np.ceil(abs(turned_rad) * lidar.label.shape[1] / (4.0 * np.pi))),
+            # The kernel looks so many columns to either side, and goes round once at most.
+            int(np.ceil(min(skew, columns // 4))),
             np.empty(len(lidar.points)),
             seen,
             self._hits,
