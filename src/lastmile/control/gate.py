@@ -191,7 +191,9 @@ class CommandGate:
             if plan is None:
                 dropped = self.inbox.dropped(topic)
                 if dropped is not None and _moves(dropped):
-                    stale.append(f"{topic}: none came since odometry began anew")
+                    stale.append(
+                        f"{topic}: none came since odometry began anew or the clock was set back"
+                    )
                 continue
             late = self.inbox.stale(topic, limit_s[source], self._now_s)
             if not late:

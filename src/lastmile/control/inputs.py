@@ -69,9 +69,7 @@ class Inbox:
 
     def set_back(self, by_s: float, dropped: tuple[str, ...]) -> None:
         """Keep ages when the clock is set back; stamps begin anew, and some topics are dropped."""
-        for topic in dropped:
-            self._values.pop(topic, None)
-            self._arrivals.pop(topic, None)
+        self._drop(dropped)
         self._arrivals = {topic: s - by_s for topic, s in self._arrivals.items()}
         self._last_stamps_s.clear()
         self._odom_since_s = -np.inf
@@ -81,7 +79,7 @@ class Inbox:
         return self._values.get(topic)
 
     def dropped(self, topic: str) -> Any:
-        """Give the value that a break of odometry took away, None once there is a newer one."""
+        """Give the value that was dropped, None once there is a newer one."""
         return self._dropped.get(topic)
 
     def age_s(self, topic: str, now_s: float) -> float:
@@ -103,10 +101,13 @@ class Inbox:
         before = self._values.get("odometry")
         if before is not None and odometry_breaks(before, odometry):
             self._odom_since_s = odometry.stamp_s
-            for topic in IN_ODOM:
-                if topic in self._values:
-                    self._dropped[topic] = self._values.pop(topic)
-                    self._arrivals.pop(topic)
+            self._drop(IN_ODOM)
+
+    def _drop(self, topics: tuple[str, ...]) -> None:
+        for topic in topics:
+            if topic in self._values:
+                self._dropped[topic] = self._values.pop(topic)
+                self._arrivals.pop(topic)
 
     def _check_stamp(self, topic: str, stamp_s: float, now_s: float) -> None:
         if not np.isfinite(stamp_s):
