@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -223,3 +225,19 @@ def test_covering_free_ground_tells_motion():
     run(untold, slow, fresh=0.0)
     assert np.hypot(*told.velocities()[0]) > 0.2
     assert untold._state.p_moving[0] < told._state.p_moving[0]
+
+
+def test_near_newcomer_takes_the_place_of_the_farthest_track():
+    tracker = Tracker(replace(CONFIG, tracks_max=8))
+    far = [(40.0 + 3.0 * k, 10.0) for k in range(8)]
+    run(tracker, [far] * 3)
+    farthest = max(tracker.tracks, key=lambda t: t.range_m).id
+    run(tracker, [[*far, (2.0, 0.0)]] * 6, start=0.3)
+    assert len(tracker.tracks) == 8
+    assert farthest not in [t.id for t in tracker.tracks]
+    at = tracker.positions()
+    assert len(at) == 8
+    assert np.hypot(*(at - [2.0, 0.0]).T).min() < 0.1
+    # What gave way comes again in each scan and takes the place of none.
+    assert tracker.dropped == 1
+    assert max(t.id for t in tracker.tracks) == 9

@@ -112,11 +112,13 @@ class PerceptionComponent:
 
     def diagnose(self, stamp_s: float) -> list[Diagnostic]:
         """Tell whether scans are worked on, and what was refused and why."""
-        tracks = self.pipeline.tracker.tracks
+        tracker = self.pipeline.tracker
+        tracks = tracker.tracks
         values = {
             "scans": str(self._scans),
             "tracks": str(len(tracks)),
             "tracks_confirmed": str(sum(t.confirmed for t in tracks)),
+            "tracks dropped for nearer ones": str(tracker.dropped),
             "breaks of odometry": str(self._breaks),
             "clock set back": str(self._times_set_back),
             **{f"refused {topic}": str(n) for topic, n in sorted(self._refused.items())},

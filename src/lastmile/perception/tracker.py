@@ -149,6 +149,8 @@ class Tracker:
         self.stamp_s: float | None = None
         self.moving = np.zeros(0, bool)
         """Which tracks are taken to move, as of the last scan."""
+        self.dropped = 0
+        """Tracks that gave way to nearer things, for the want of room."""
         self._state = motion_models.start(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
         self._next_id = 1
 
@@ -399,12 +401,14 @@ class Tracker:
             bool,
         )
         if not keep.all():
-            self.tracks = [t for t, stays in zip(self.tracks, keep, strict=True) if stays]
-            self._state = self._state.take(np.flatnonzero(keep))
+            self._keep(np.flatnonzero(keep))
+
+    def _keep(self, rows: np.ndarray) -> None:
+        self.tracks = [self.tracks[i] for i in rows]
+        self._state = self._state.take(rows)
 
     def _begin(self, columns: np.ndarray, detections: Detections, sigma: np.ndarray) -> None:
-        near_first = columns[np.argsort(detections.range_m[columns], kind="stable")]
-        columns = near_first[: max(0, self.config.tracks_max - len(self.tracks))]
+        columns = self._make_room(columns, detections)
         if columns.size == 0:
             return
         traffic = (detections.length_m[columns] > SMALL_M) | (detections.range_m[columns] > FAR_M)
@@ -429,6 +433,21 @@ class Tracker:
                 )
             )
             self._next_id += 1
+
+    def _make_room(self, columns: np.ndarray, detections: Detections) -> np.ndarray:
+        """
+        Give the new things that get a track, the nearest first.
+
+        The nearest of tracks and new things have room: the farthest tracks give way.
+        """
+        n = len(self.tracks)
+        range_m = np.append([t.range_m for t in self.tracks], detections.range_m[columns])
+        stay = np.argsort(range_m, kind="stable")[: self.config.tracks_max]
+        rows = np.sort(stay[stay < n])
+        if len(rows) < n:
+            self.dropped += n - len(rows)
+            self._keep(rows)
+        return columns[stay[stay >= n] - n]
 
     def _judge(self) -> None:
         """Confirm tracks and note motion."""
