@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.geometry.matrices import to_matrix
 
 from lastmile.geometry import se2
 
@@ -26,7 +27,7 @@ def test_compose_is_associative(a, b, c):
 
 @given(poses, poses)
 def test_compose_equals_the_matrix_product(a, b):
-    T = se2.to_matrix(a) @ se2.to_matrix(b)
+    T = to_matrix(a) @ to_matrix(b)
     assert se2.compose(a, b)[:2] == pytest.approx(T[:2, 3], abs=1e-6)
 
 

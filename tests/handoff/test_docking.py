@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import shapely
+from tests.geometry.matrices import to_matrix
 
 from lastmile.geometry.se2 import (
     advance,
     between,
     compose,
     invert,
-    to_matrix,
     transform,
     wrap_angle,
 )

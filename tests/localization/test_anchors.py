@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from tests.geometry.matrices import to_matrix
 
-from lastmile.geometry.se2 import compose, to_matrix, wrap_angle
+from lastmile.geometry.se2 import compose, wrap_angle
 from lastmile.localization.anchors import pose_from_markers
 from lastmile.maps.example import example_site
 from lastmile.types import Marker

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from lastmile.vehicle.motion import step_rk4
+from tests.planning.motion_twin import step_rk4
 
 
 def clearance_rows(config, problem, robot_discs_m, k, state):

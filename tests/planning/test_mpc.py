@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.planning.motion_twin import Ackermann, DifferentialDrive
 
 from lastmile.geometry.grid import ClearanceField
 from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
 from lastmile.planning.mpc import Mpc, MpcProblem, shift_inputs
-from lastmile.vehicle.motion import Ackermann, DifferentialDrive
 
 _spec = importlib.util.spec_from_file_location("mpc_twin", Path(__file__).parent / "mpc_twin.py")
 mpc_twin = importlib.util.module_from_spec(_spec)

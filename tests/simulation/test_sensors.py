@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from tests.geometry.matrices import to_matrix
 from worlds import ROBOT, drive, make_world, of
 
 from lastmile.geometry import se2
@@ -149,12 +150,12 @@ def test_markers_are_seen_where_they_are(stand):
     T_base_camera = ROBOT.mount("camera_optical_frame")
     lens = Camera(T_base_camera, site.lockers, CameraConfig(), np.random.default_rng(0))
     pose = se2.compose(locker.pose_map_port, np.array([stand[0], stand[1], np.pi + stand[2]]))
-    T_map_base = se2.to_matrix(pose)
+    T_map_base = to_matrix(pose)
     image = lens.take(0.0, T_map_base, {})
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
     corners, ids, _ = cv2.aruco.ArucoDetector(dictionary).detectMarkers(image.pixels)
     assert sorted(ids.ravel()) == sorted(locker.markers)
-    T_camera_port = np.linalg.inv(T_map_base @ T_base_camera) @ se2.to_matrix(locker.pose_map_port)
+    T_camera_port = np.linalg.inv(T_map_base @ T_base_camera) @ to_matrix(locker.pose_map_port)
     half = 0.5 * locker.marker_side_m
     model = camera_model(CameraConfig())
     for found, marker_id in zip(corners, ids.ravel(), strict=True):
@@ -208,9 +209,9 @@ def test_door_is_drawn_where_it_is(stand):
     plain = CameraConfig(noise_sigma=0.0, blur_sigma_px=0.0)
     seen = Camera(T_base_camera, site.lockers, plain, np.random.default_rng(0))
     pose = se2.compose(locker.pose_map_port, np.array([stand[0], stand[1], np.pi + stand[2]]))
-    T_map_base = se2.to_matrix(pose)
+    T_map_base = to_matrix(pose)
     pixels = seen.take(0.0, T_map_base, {locker.id: True}).pixels
-    T_camera_port = np.linalg.inv(T_map_base @ T_base_camera) @ se2.to_matrix(locker.pose_map_port)
+    T_camera_port = np.linalg.inv(T_map_base @ T_base_camera) @ to_matrix(locker.pose_map_port)
     share = np.linspace(-0.9, 0.9, 19)
     found = []
     for grow, grey in ((-0.01, camera.DOOR_OPEN), (0.01, camera.BODY)):

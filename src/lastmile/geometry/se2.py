@@ -100,15 +100,6 @@ def advance(pose: np.ndarray, twist_base: np.ndarray, dt_s: float) -> np.ndarray
     )
 
 
-def to_matrix(pose_a_b: np.ndarray) -> np.ndarray:
-    """Write a pose as the homogeneous (4, 4) transform with z = 0."""
-    x, y, yaw = (float(v) for v in pose_a_b)
-    T = np.eye(4)
-    T[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
-    T[:2, 3] = [x, y]
-    return T
-
-
 def from_matrix(T_a_b: np.ndarray) -> np.ndarray:
     """Read x, y and the heading of the x axis out of a homogeneous (4, 4) transform."""
     return np.array([T_a_b[0, 3], T_a_b[1, 3], np.arctan2(T_a_b[1, 0], T_a_b[0, 0])])

