@@ -23,10 +23,14 @@ def node():
 def feed(node, stamp, grid=GOOD, odometry_stamp=None):
     when = stamp if odometry_stamp is None else odometry_stamp
     node.receive("odometry", scenes.odometry(when, (0.0, 0.0, 0.0)))
-    node.receive("depth/front/points", replace(FRONT, stamp_s=stamp))
-    node.receive("depth/rear/points", replace(REAR, stamp_s=stamp))
+    see_with_cameras(node, stamp)
     node.receive("lidar/points", replace(grid, stamp_s=stamp))
     return node.step(stamp + 0.02)
+
+
+def see_with_cameras(node, stamp, front=FRONT, rear=REAR):
+    node.receive("depth/front/points", replace(front, stamp_s=stamp))
+    node.receive("depth/rear/points", replace(rear, stamp_s=stamp))
 
 
 def message(node, stamp):
@@ -128,6 +132,7 @@ def test_obstacles_stand_in_odom_whatever_the_pose_of_the_robot(node):
         stamp = 1.0 + 0.1 * k
         node.receive("odometry", scenes.odometry(stamp, pose))
         node.receive("lidar/points", scenes.scan(world, pose, "lidar_link", stamp))
+        see_with_cameras(node, stamp)
         out = dict(node.step(stamp))
     (person,) = out["obstacles"].obstacles
     assert np.hypot(*(person.position - [3.0, 9.0])) < 0.25
@@ -156,6 +161,7 @@ def test_tracks_and_cost_map_are_forgotten_when_odom_begins_anew(node):
     for k in range(5):
         node.receive("odometry", scenes.odometry(1.0 + 0.1 * k, pose))
         node.receive("lidar/points", scenes.scan(SCENE, pose, "lidar_link", 1.0 + 0.1 * k))
+        see_with_cameras(node, 1.0 + 0.1 * k)
         node.step(1.02 + 0.1 * k)
     assert node.pipeline.tracker.tracks
     node.receive("odometry", scenes.odometry(2.99, (0.0, 0.0, 0.0)))
@@ -227,3 +233,42 @@ def test_odometry_faster_than_any_robot_is_refused(node, twist):
     told = message(node, 1.12)
     assert told.values["refused odometry"] == "1"
     assert len(feed(node, 1.2)) == 2
+
+
+@pytest.mark.parametrize("side", ["front", "rear"])
+def test_nothing_comes_while_a_depth_camera_is_silent(node, side):
+    feed(node, 1.0)
+    images = {"front": FRONT, "rear": REAR}
+    other = "rear" if side == "front" else "front"
+    counts = []
+    for k in range(1, 10):
+        stamp = 1.0 + 0.1 * k
+        node.receive("odometry", scenes.odometry(stamp, (0.0, 0.0, 0.0)))
+        node.receive(f"depth/{other}/points", replace(images[other], stamp_s=stamp))
+        node.receive("lidar/points", replace(GOOD, stamp_s=stamp))
+        counts.append(len(node.step(stamp + 0.02)))
+    assert all(counts[:4])
+    assert not any(counts[5:])
+    told = message(node, 1.92)
+    assert told.level == DiagnosticLevel.ERROR
+    assert f"depth/{side}/points: no image within 0.5 s" in told.message
+    assert feed(node, 2.0)
+    assert message(node, 2.02).level == DiagnosticLevel.OK
+
+
+def test_nothing_comes_before_the_first_images(node):
+    node.receive("odometry", scenes.odometry(1.0, (0.0, 0.0, 0.0)))
+    node.receive("lidar/points", replace(GOOD, stamp_s=1.0))
+    assert node.step(1.02) == []
+    assert "none came yet" in message(node, 1.02).message
+
+
+def test_camera_that_stands_too_near_to_measure_is_not_silent(node):
+    blind = replace(FRONT, points=np.full_like(FRONT.points, np.nan))
+    for k in range(10):
+        stamp = 1.0 + 0.1 * k
+        node.receive("odometry", scenes.odometry(stamp, (0.0, 0.0, 0.0)))
+        see_with_cameras(node, stamp, front=blind)
+        node.receive("lidar/points", replace(GOOD, stamp_s=stamp))
+        assert node.step(stamp + 0.02)
+    assert node.diagnose(1.92)[1].level == DiagnosticLevel.WARN

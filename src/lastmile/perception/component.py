@@ -2,7 +2,8 @@
 The node `perception`: lidar, depth and odometry in, obstacles and cost map out.
 
 Nothing is published for a scan that cannot be trusted; the planner and the gate then see their
-inputs grow old and stop the robot. Why is told in `diagnose`.
+inputs grow old and stop the robot. Why is told in `diagnose`. So it is while a depth camera is
+silent, for the lidar does not see low things nearer than 1.9 m.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ from lastmile.checks import (
 )
 from lastmile.perception.config import PerceptionConfig
 from lastmile.perception.pipeline import Pipeline, Scan
-from lastmile.perception.sweep import ScanError, check_depth, check_lidar, odometry_between
+from lastmile.perception.sweep import (
+    ScanError,
+    check_depth,
+    check_lidar,
+    check_returns,
+    odometry_between,
+)
 from lastmile.types import Diagnostic, DiagnosticLevel, OdometryEstimate, PointGrid
 
 FUTURE_MAX_S = 0.1
@@ -30,6 +37,8 @@ RECEIVED_MAX = 1000
 """Values of odometry and depth kept until the next step."""
 SILENT_S = 0.35
 """Without a good scan for this long the node is in error."""
+DEPTH_SILENT_S = 0.5
+"""Scans are refused when the last image of a depth camera is so much older: four were lost."""
 
 
 def build(config: PerceptionConfig, context: Any) -> PerceptionComponent:
@@ -57,6 +66,8 @@ class PerceptionComponent:
         self._waiting: PointGrid | None = None
         self._received: deque[tuple[str, Any]] = deque(maxlen=RECEIVED_MAX)
         self._depths: dict[str, PointGrid] = {}
+        self._imaged_s = dict.fromkeys(self._frames, -np.inf)
+        """Stamps of the last image of each depth camera, with or without returns."""
         self._now_s = -np.inf
         self._times_set_back = 0
         self._last_s = -np.inf
@@ -93,6 +104,7 @@ class PerceptionComponent:
         try:
             self._check_stamp("lidar turn", grid.stamp_s, self._last_s, stamp_s)
             check_lidar(grid, self.config.input)
+            self._check_cameras(grid.stamp_s)
             middle_s = grid.stamp_s + float(np.mean(grid.offset_s))
             pose, twist = self._pose_at(middle_s)
         except ScanError as error:
@@ -181,6 +193,7 @@ class PerceptionComponent:
         self._times_set_back += 1
         self._last_s = self._map_s = -np.inf
         self._depths.clear()
+        self._imaged_s = dict.fromkeys(self._frames, -np.inf)
         self._depth_reason = dict.fromkeys(
             self._frames, "no image came since the clock was set back"
         )
@@ -198,11 +211,12 @@ class PerceptionComponent:
         self.pipeline = Pipeline(self.config, self._robot)
 
     def _take_depth(self, topic: str, grid: PointGrid, now_s: float) -> None:
-        last = self._depths.get(topic)
         try:
-            last_s = -np.inf if last is None else last.stamp_s
-            self._check_stamp("depth image", grid.stamp_s, last_s, now_s)
+            self._check_stamp("depth image", grid.stamp_s, self._imaged_s[topic], now_s)
             check_depth(grid, self._frames[topic])
+            # Right before a locker all is nearer than a camera can measure, and yet it works.
+            self._imaged_s[topic] = grid.stamp_s
+            check_returns(grid)
         except ScanError as error:
             self._refused[topic] += 1
             self._depth_reason[topic] = str(error)
@@ -224,6 +238,17 @@ class PerceptionComponent:
             raise ScanError(
                 f"{what} is {-age:.3f} s ahead of the clock, at most {FUTURE_MAX_S:g} s allowed"
             )
+
+    def _check_cameras(self, stamp_s: float) -> None:
+        for topic, imaged_s in self._imaged_s.items():
+            if stamp_s - imaged_s > DEPTH_SILENT_S:
+                newest = (
+                    f"the last is of {imaged_s:.3f} s" if np.isfinite(imaged_s) else "none came yet"
+                )
+                raise ScanError(
+                    f"{topic}: no image within {DEPTH_SILENT_S:g} s of the scan of "
+                    f"{stamp_s:.3f} s; {newest}"
+                )
 
     def _pose_at(self, stamp_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Pose of base in odom and twist at a scan's stamp."""

@@ -137,10 +137,14 @@ def check_lidar(grid: PointGrid, config: InputConfig) -> None:
 
 
 def check_depth(grid: PointGrid, frame_id: str) -> None:
-    """Refuse a depth image of the wrong frame or shape, or without any return."""
+    """Refuse a depth image of the wrong frame or shape."""
     _check_grid(grid, frame_id, None)
+
+
+def check_returns(grid: PointGrid) -> None:
+    """Refuse a checked depth image without any return."""
     if not np.isfinite(grid.points[:, :, 0]).any():
-        raise ScanError(f"depth image of {frame_id} has no return; it must have some")
+        raise ScanError(f"depth image of {grid.frame_id} has no return; it must have some")
 
 
 def _check_grid(grid: PointGrid, frame_id: str, shape: tuple[int, int, int] | None) -> None:
