@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from lastmile import types
 from lastmile.control.config import TimeoutConfig
 from lastmile.control.inputs import Inbox
 from lastmile.nodes.clocks import RUN_ON_S, STOPPED_S, ClockHistory, MonotonicAxis, SteadyAxis
+from lastmile.nodes.parameters import HostConfig
 
 
 def run_clock(axis, start_s, monotonic_s, count, period_s=0.01, rate=1.0):
@@ -41,10 +44,28 @@ def test_axis_goes_on_when_the_clock_stands():
         assert axis.now(at + waited) == pytest.approx(clock_s + waited, abs=1e-9)
 
 
-def test_axis_goes_on_at_the_rate_of_the_simulation():
-    axis = SteadyAxis(rate=2.0)
-    clock_s, at = run_clock(axis, 5.0, 100.0, 50, rate=2.0)
-    assert axis.now(at + 2.0) == pytest.approx(clock_s + 4.0, abs=1e-9)
+RATES = [0.2, 1.0, 2.0, 4.0, 20.0]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_axis_goes_on_at_the_rate_of_the_simulation(rate):
+    axis = SteadyAxis(rate=rate)
+    clock_s, at = run_clock(axis, 5.0, 100.0, 50, rate=rate)
+    stood_s = STOPPED_S + 0.1
+    assert axis.now(at + stood_s) == pytest.approx(clock_s + stood_s * rate, abs=1e-9)
+    axis.follow(clock_s + 0.01, at + stood_s)
+    assert axis.offset_s == pytest.approx(stood_s * rate - 0.01, abs=1e-9)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_no_wait_that_the_simulator_may_be_granted_ages_anything(rate):
+    patience = {f.name: f for f in dataclasses.fields(HostConfig)}["simulation_patience_s"]
+    stood_s = patience.metadata["high"]
+    axis = SteadyAxis(rate=rate)
+    clock_s, at = run_clock(axis, 5.0, 100.0, 50, rate=rate)
+    assert axis.now(at + stood_s) <= clock_s + RUN_ON_S + 1e-9
+    axis.follow(clock_s + 0.01, at + stood_s)
+    assert axis.offset_s == 0.0
 
 
 def test_new_values_are_new_and_old_values_old_after_the_clock_stood():
@@ -67,7 +88,7 @@ def test_a_process_that_was_halted_itself_takes_the_clock_as_it_is():
     assert axis.now(at + 5.0) == pytest.approx(clock_s + 5.0, abs=1e-9)
 
 
-@pytest.mark.parametrize("jump_s", [-3600.0, -2.0, 2.0, 3600.0])
+@pytest.mark.parametrize("jump_s", [-3600.0, -2.0, -0.4, 2.0, 3600.0])
 def test_axis_does_not_jump_when_the_clock_is_set(jump_s):
     axis = SteadyAxis()
     clock_s, at = run_clock(axis, 5000.0, 100.0, 50)
@@ -90,10 +111,11 @@ def test_every_stamp_of_a_value_is_shifted():
         st.tuples(st.floats(0.0, 3.0), st.floats(-5.0, 5.0), st.booleans()),
         min_size=1,
         max_size=40,
-    )
+    ),
+    st.sampled_from(RATES),
 )
-def test_axis_never_goes_back_and_keeps_up_with_the_monotonic_clock(moves):
-    axis, monotonic_s, clock_s = SteadyAxis(), 0.0, 1000.0
+def test_axis_never_goes_back_and_keeps_up_with_the_monotonic_clock(moves, rate):
+    axis, monotonic_s, clock_s = SteadyAxis(rate), 0.0, 1000.0
     axis.follow(clock_s, monotonic_s)
     last = axis.now(monotonic_s)
     for wait_s, advance_s, read in moves:
@@ -104,7 +126,7 @@ def test_axis_never_goes_back_and_keeps_up_with_the_monotonic_clock(moves):
         now = axis.now(monotonic_s)
         assert now >= last
         if not read and wait_s > STOPPED_S:
-            assert now >= last + wait_s - STOPPED_S - 1e-6
+            assert now >= last + (wait_s - STOPPED_S) * rate - 1e-6
         last = now
 
 

@@ -17,9 +17,10 @@ from typing import Any
 # /clock comes every 10 ms; between two readings the axis runs on by this much.
 RUN_ON_S = 0.02
 # On a crowded machine the simulator hesitates for some tenths of a second at each lidar turn, and
-# its world with it; a clock that stands for longer has stopped.
+# its world with it; a clock that stands for longer has stopped. Counted on the monotonic clock: at
+# any rate the machine takes its time.
 STOPPED_S = 1.0
-# A clock that jumps by more than this was set, it did not run.
+# A clock that jumps ahead by more than this was set, it did not run.
 JUMP_S = 0.5
 
 
@@ -69,10 +70,11 @@ class SteadyAxis(_Axis):
     Time that advances with the monotonic clock whatever the ROS clock does, and never goes back.
 
     While the ROS clock runs, the axis follows it plus a constant `offset_s`. When it has stood for
-    `STOPPED_S`, the axis goes on at `rate`, that time included; what it gained is added to the
-    offset when the clock goes on. Values that come in are shifted by the offset, so that what is
-    new stays new and what is old stays old across any stop, and values that go out are shifted
-    back. A clock that was set (jumped by more than `JUMP_S`) changes the offset, not the axis.
+    `STOPPED_S` of the monotonic clock, the axis goes on at `rate`, that time included; what it
+    gained is added to the offset when the clock goes on. Values that come in are shifted by the
+    offset, so that what is new stays new and what is old stays old across any stop, and values that
+    go out are shifted back. A clock that was set (went back, or ahead by more than `JUMP_S`)
+    changes the offset, not the axis.
 
     Parameters
     ----------
@@ -91,20 +93,21 @@ class SteadyAxis(_Axis):
     def follow(self, clock_s: float, monotonic_s: float) -> None:
         """Take a reading of the ROS clock."""
         if self._clock_s is not None:
-            elapsed = (monotonic_s - self._read_at) * self._rate
-            advance = clock_s - self._clock_s
-            if advance < -JUMP_S or advance > elapsed + JUMP_S:
+            stood_s = monotonic_s - self._read_at
+            elapsed, advance = stood_s * self._rate, clock_s - self._clock_s
+            if advance < 0.0 or advance > elapsed + JUMP_S:
                 self.offset_s = self.now(monotonic_s) - clock_s
-            elif elapsed > STOPPED_S and advance < elapsed:
-                self.offset_s += elapsed - max(advance, 0.0)
+            elif stood_s > STOPPED_S and advance < elapsed:
+                self.offset_s += elapsed - advance
         self._clock_s, self._read_at = clock_s, monotonic_s
 
     def now(self, monotonic_s: float) -> float | None:
         """Tell the time on the axis, None before the first reading."""
         if self._clock_s is None:
             return None
-        elapsed = (monotonic_s - self._read_at) * self._rate
-        run_on = elapsed if elapsed > STOPPED_S else min(elapsed, RUN_ON_S)
+        stood_s = monotonic_s - self._read_at
+        elapsed = stood_s * self._rate
+        run_on = elapsed if stood_s > STOPPED_S else min(elapsed, RUN_ON_S)
         self._newest = max(self._newest, self._clock_s + self.offset_s + run_on)
         return self._newest
 

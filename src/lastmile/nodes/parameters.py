@@ -41,6 +41,7 @@ class HostConfig:
         low=0.05,
         high=20.0,
     )
+    # Less than `clocks.STOPPED_S`: the gate takes a clock that stands for longer for stopped.
     simulation_patience_s: float = param(
         0.5,
         "Longest time for which the simulator waits for nodes that lag behind; 0 never waits.",
