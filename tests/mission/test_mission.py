@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lastmile.errors import UserError
+from lastmile.handoff.journal import JournalError
 from lastmile.maps.example import example_site
 from lastmile.maps.lockers import staging_pose
 from lastmile.mission.component import MissionComponent
@@ -348,6 +349,32 @@ def test_cancel_survives_a_restart(town, tmp_path):
     one.restart()
     result = one.run_to_result(seconds=10.0)
     assert result.outcome is TaskOutcome.CANCELED
+
+
+@pytest.mark.parametrize("refused", [1, 10])
+def test_cancel_is_kept_until_the_journal_takes_it(town, refused):
+    one = town()
+    one.answers["hang"] = {"drive_to_origin"}
+    one.order()
+    one.run(2.0)
+    append, left = one.component._journal.append, refused
+
+    def refusing(stamp_s, body):
+        nonlocal left
+        if left:
+            left -= 1
+            raise JournalError("disk full")
+        return append(stamp_s, body)
+
+    one.component._journal.append = refusing
+    one.component.receive("deliver/cancel", TaskCancel("g1"))
+    one.step()
+    # Nothing is done that is not in the journal, and the trouble is told.
+    assert not one.cancels
+    assert "disk full" in one.component.diagnose(one.now_s)[0].message
+    assert one.run_to_result(seconds=refused * DT_S + 5.0).outcome is TaskOutcome.CANCELED
+    assert left == 0
+    assert len(one.cancels) == 1
 
 
 def test_silent_task_is_begun_again(town):

@@ -213,8 +213,10 @@ class MissionComponent:
         delivery = self._current
         if delivery is None or delivery.canceled:
             return []
-        if cancel.goal_id in self._goal_ids[delivery.order.order_id]:
-            self._write(stamp_s, delivery, CancelAsked())
+        asked = cancel.goal_id in self._goal_ids[delivery.order.order_id]
+        if asked and not self._write(stamp_s, delivery, CancelAsked()):
+            # The client asks once; it is tried again at every step until the journal takes it.
+            self._inbox.append(("deliver/cancel", cancel))
         return []
 
     def _take_result(self, stamp_s: float, delivery: Delivery, result: TaskResult) -> Output:
