@@ -1,3 +1,4 @@
+import os
 import signal
 
 import pytest
@@ -20,7 +21,7 @@ class DeafClient:
     def __exit__(self, *error):
         pass
 
-    def order(self, goal, on_feedback):
+    def order(self, goal, on_feedback, meanwhile):
         pass
 
     def wait(self, timeout_s, meanwhile):
@@ -54,3 +55,30 @@ def test_exit_code_tells_how_the_delivery_ended(monkeypatch, capsys, outcome, co
     signal.signal(signal.SIGINT, before)
     assert ended.value.code == code
     assert f"{outcome.value}: to_locker_id is 'zz'" in capsys.readouterr().out
+
+
+class SlowClient(DeafClient):
+    """Finds no mission for as long as nobody cancels."""
+
+    canceled = False
+
+    def cancel(self):
+        self.canceled = True
+
+    def order(self, goal, on_feedback, meanwhile):
+        os.kill(os.getpid(), signal.SIGINT)
+        while not self.canceled:
+            meanwhile()
+
+    def wait(self, timeout_s, meanwhile):
+        return TaskResult("g", 0.0, TaskOutcome.CANCELED, "canceled before anything was ordered")
+
+
+def test_ctrl_c_is_heard_while_the_order_waits_for_a_mission(monkeypatch, capsys):
+    monkeypatch.setattr(operator_client, "OperatorClient", SlowClient)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit) as ended:
+        deliver(args=["order-1", "--parcel", "p", "--start", "a", "--goal", "b"])
+    signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130
+    assert "canceling" in capsys.readouterr().out

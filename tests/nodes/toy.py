@@ -43,6 +43,17 @@ CALLER = NodeSpec(
     calls=("dock", "hand_over"),
 )
 
+COURIER = NodeSpec(
+    name="courier",
+    component="toy:build_courier",
+    config="toy:ToyConfig",
+    period_s=0.05,
+    subscribes=(),
+    publishes=(),
+    text="Serves deliveries as the mission does.",
+    serves=("deliver",),
+)
+
 
 class Toy:
     """Answers samples; a dock goal takes three steps, or ends when it is canceled."""
@@ -160,6 +171,47 @@ class EndlessCaller(Caller):
     GOALS = (("dock/goal", types.DockGoal("endless", "endless", False)),)
 
 
+class Courier:
+    """Delivers at once, or with a gain of 0 never; a cancel ends the delivery."""
+
+    def __init__(self, config: ToyConfig):
+        self.config = config
+        self.goals = []
+        self.canceled = set()
+
+    def receive(self, topic, value):
+        if topic == "deliver/goal":
+            self.goals.append(value)
+        elif topic == "deliver/cancel":
+            self.canceled.add(value.goal_id)
+
+    def step(self, stamp_s):
+        outputs = [self._answer(goal, stamp_s) for goal in self.goals]
+        self.goals = [goal for goal in self.goals if not self._ends(goal)]
+        return outputs
+
+    def _ends(self, goal):
+        return self.config.gain > 0.0 or goal.goal_id in self.canceled
+
+    def _answer(self, goal, stamp_s):
+        if not self._ends(goal):
+            feedback = types.TaskFeedback(goal.goal_id, stamp_s, "drive", 0.0, 1.0, goal.order_id)
+            return "deliver/feedback", feedback
+        canceled = goal.goal_id in self.canceled
+        outcome = types.TaskOutcome.CANCELED if canceled else types.TaskOutcome.SUCCEEDED
+        return "deliver/result", types.TaskResult(goal.goal_id, stamp_s, outcome, goal.parcel_id)
+
+    def diagnose(self, stamp_s):
+        return []
+
+    def close(self):
+        pass
+
+
+def build_courier(config, context):
+    return Courier(config)
+
+
 def build(config, context):
     return Toy(config)
 
@@ -179,5 +231,5 @@ if __name__ == "__main__":
     actions.SERVER_WAIT_S = 4.0
 
     endless = dataclasses.replace(CALLER, component="toy:build_endless_caller")
-    specs = {"toy": SPEC, "caller": CALLER, "endless_caller": endless}
+    specs = {"toy": SPEC, "caller": CALLER, "endless_caller": endless, "courier": COURIER}
     sys.exit(run_spec(specs[sys.argv.pop(1)]))

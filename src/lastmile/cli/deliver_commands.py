@@ -49,7 +49,8 @@ def deliver(
                 client.cancel()
                 typer.echo("canceling")
 
-        client.order(DeliverGoal(uuid.uuid4().hex, order, parcel, start, goal), show)
+        wanted = DeliverGoal(uuid.uuid4().hex, order, parcel, start, goal)
+        client.order(wanted, show, meanwhile=cancel_when_told)
         try:
             result = client.wait(limit_s, cancel_when_told)
         except TimeoutError as error:

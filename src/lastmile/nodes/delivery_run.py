@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -140,8 +139,7 @@ class DeliveryRun:
             raise UserError(f"the stack ended: {self.stack.reason}")
         self._client.spin(duration_s)
         if self._client.lost:
-            # The mission's journal knows the order; a new goal of the same order joins it.
-            self._client.order(dataclasses.replace(self.order, goal_id=uuid.uuid4().hex))
+            self._client.rejoin()
         self.result = self._client.result
         if self.result is not None:
             self._client.spin(AFTERMATH_S)

@@ -6,7 +6,9 @@ Everything happens in the thread that calls; `spin` for callbacks while nothing 
 
 from __future__ import annotations
 
+import dataclasses
 import time
+import uuid
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -27,8 +29,13 @@ from lastmile.stack.topics import ACTIONS, TOPICS
 from lastmile.types import DeliverGoal, TaskFeedback, TaskOutcome, TaskResult
 
 SPIN_S = 0.05
+MISSION_S = 30.0
 ANSWER_S = 10.0
 ASK_S = 5.0 * PROBE_S
+
+
+def _nothing(*_: Any) -> None:
+    pass
 
 
 class OperatorClient:
@@ -56,10 +63,12 @@ class OperatorClient:
         self._client = ActionClient(self._node, self._type, "deliver")
         self._handle: Any = None
         self._goal: DeliverGoal | None = None
+        self._on_feedback: Callable[[TaskFeedback], None] = _nothing
         self._result: TaskResult | None = None
+        self._canceled = False
         self._asked_at = 0.0
         self.lost = False
-        """The mission was restarted and does not know the goal; ordering again joins it."""
+        """The mission was restarted and does not know the goal; `rejoin` asks for it anew."""
 
     def __enter__(self) -> Self:
         """Be open already."""
@@ -120,7 +129,8 @@ class OperatorClient:
         """
         now = time.monotonic()
         deadline = now + duration_s
-        if self._handle is not None and self._result is None and now - self._asked_at > ASK_S:
+        running = self._handle is not None and self._result is None and not self.lost
+        if running and now - self._asked_at > ASK_S:
             self._ask()
         while (left := deadline - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=min(left, SPIN_S))
@@ -128,11 +138,15 @@ class OperatorClient:
     def order(
         self,
         goal: DeliverGoal,
-        on_feedback: Callable[[TaskFeedback], None] = lambda _: None,
-        within_s: float = 30.0,
+        on_feedback: Callable[[TaskFeedback], None] = _nothing,
+        within_s: float = MISSION_S,
+        meanwhile: Callable[[], None] = _nothing,
     ) -> None:
         """
         Order a delivery; `result` tells its end.
+
+        `meanwhile` is called while this waits. A cancel before the order was sent ends it there;
+        one before the mission's answer is sent after it.
 
         Raises
         ------
@@ -140,25 +154,32 @@ class OperatorClient:
             If no mission answers in time or it refuses the order.
 
         """
-        if not self._until(self._client.server_is_ready, within_s):
-            raise UserError(f"no mission answers within {within_s:g} s; is the stack up?")
-        answer = self._client.send_goal_async(
-            convert.goal_message(goal),
-            feedback_callback=lambda m: on_feedback(
-                convert.feedback_value(m.feedback.feedback, goal.goal_id)
-            ),
-            goal_uuid=goal_uuid(goal.goal_id),
-        )
-        if not self._until(answer.done, ANSWER_S):
-            raise UserError(f"the mission did not answer the order within {ANSWER_S:g} s")
-        if not answer.result().accepted:
-            raise UserError(f"the mission refused order {goal.order_id!r}")
-        self._handle, self._goal, self._result = answer.result(), goal, None
-        self.lost = False
-        self._ask()
+        self._on_feedback, self._canceled = on_feedback, False
+        self._await_mission(lambda: self._canceled, within_s, meanwhile)
+        if self._canceled:
+            text = "canceled before anything was ordered"
+            self._result = TaskResult(goal.goal_id, 0.0, TaskOutcome.CANCELED, text)
+            return
+        self._send(goal, meanwhile)
+
+    def rejoin(self, meanwhile: Callable[[], None] = _nothing) -> None:
+        """
+        Order what was ordered once more: the mission's journal knows it and lets the client join.
+
+        A cancel that was asked for before is asked for again; the mission may not have heard it.
+
+        Raises
+        ------
+        UserError
+            If no mission answers in time or it refuses the order.
+
+        """
+        self._await_mission(lambda: False, MISSION_S, meanwhile)
+        self._send(dataclasses.replace(self._goal, goal_id=uuid.uuid4().hex), meanwhile)
 
     def cancel(self) -> None:
         """Ask the mission to stop the delivery safely; its result still comes."""
+        self._canceled = True
         if self._handle is not None and self._result is None:
             self._handle.cancel_goal_async()
 
@@ -167,20 +188,24 @@ class OperatorClient:
         """How the delivery ended, None while it runs."""
         return self._result
 
-    def wait(self, timeout_s: float, meanwhile: Callable[[], None] = lambda: None) -> TaskResult:
+    def wait(self, timeout_s: float, meanwhile: Callable[[], None] = _nothing) -> TaskResult:
         """
-        Spin until the delivery ended.
+        Spin until the delivery ended, whether or not the mission is restarted on the way.
 
         Raises
         ------
         TimeoutError
             If it did not end in time.
+        UserError
+            If a mission that was restarted does not let this client join again.
 
         """
         deadline = time.monotonic() + timeout_s
         while self._result is None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no result of the delivery within {timeout_s:g} s")
+            if self.lost:
+                self.rejoin(meanwhile)
             self.spin(SPIN_S)
             meanwhile()
         return self._result
@@ -191,25 +216,56 @@ class OperatorClient:
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
 
+    def _await_mission(
+        self, given_up: Callable[[], bool], within_s: float, meanwhile: Callable[[], None]
+    ) -> None:
+        ready = self._client.server_is_ready
+        if not self._until(lambda: given_up() or ready(), within_s, meanwhile):
+            raise UserError(f"no mission answers within {within_s:g} s; is the stack up?")
+
+    def _send(self, goal: DeliverGoal, meanwhile: Callable[[], None]) -> None:
+        """Send an order and take the mission's answer."""
+        self._handle, self._result = None, None
+        answer = self._client.send_goal_async(
+            convert.goal_message(goal),
+            feedback_callback=lambda m: self._on_feedback(
+                convert.feedback_value(m.feedback.feedback, goal.goal_id)
+            ),
+            goal_uuid=goal_uuid(goal.goal_id),
+        )
+        if not self._until(answer.done, ANSWER_S, meanwhile):
+            raise UserError(
+                f"the mission did not answer the order within {ANSWER_S:g} s; if it was taken,"
+                " ordering it again joins it"
+            )
+        if not answer.result().accepted:
+            raise UserError(f"the mission refused order {goal.order_id!r}")
+        self._handle, self._goal, self.lost = answer.result(), goal, False
+        self._ask()
+        if self._canceled:
+            self.cancel()
+
     def _ask(self) -> None:
         self._asked_at = time.monotonic()
-        self._handle.get_result_async().add_done_callback(lambda f: self._take(f.result()))
+        handle = self._handle
+        handle.get_result_async().add_done_callback(lambda f: self._take(handle, f.result()))
 
-    def _take(self, response: Any) -> None:
-        if self._result is not None:
+    def _take(self, handle: Any, response: Any) -> None:
+        if self._result is not None or handle is not self._handle:
             return
         result = response.result.result
         if result.outcome:
             self._result = convert.result_value(result, self._goal.goal_id)
         else:
             self.lost = True
-            text = "the mission does not know the order any more, it was restarted"
-            self._result = TaskResult(self._goal.goal_id, 0.0, TaskOutcome.FAILED, text)
 
-    def _until(self, done: Callable[[], bool], within_s: float) -> bool:
+    def _until(
+        self, done: Callable[[], bool], within_s: float, meanwhile: Callable[[], None]
+    ) -> bool:
         deadline = time.monotonic() + within_s
         while not done():
             if time.monotonic() > deadline:
                 return False
             self.spin(SPIN_S)
+            meanwhile()
         return True
