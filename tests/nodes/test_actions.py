@@ -11,9 +11,14 @@ pytestmark = pytest.mark.system
 
 
 @pytest.fixture
-def dock(start, peer):
+def toy(start):
+    """Give the toy's process."""
+    return start("toy")
+
+
+@pytest.fixture
+def dock(toy, peer):
     """Give a client of the toy's action that is ready."""
-    start("toy")
     client = ActionClient(peer.node, Dock, "dock")
     peer.until(client.server_is_ready)
     yield client
@@ -45,7 +50,7 @@ def test_server_brings_feedback_and_success(peer, dock):
     assert (result.outcome, result.text) == ("succeeded", "docked")
     assert list(result.data_names) == ["error_m"]
     assert list(result.data_values) == [0.01]
-    assert [message.feedback.text for message in feedback] == ["locker-a"] * len(feedback)
+    assert {message.feedback.text for message in feedback} == {"locker-a"}
 
 
 def test_server_cancels_when_asked(peer, dock):
@@ -89,9 +94,8 @@ def test_component_lets_go_of_its_goals_when_it_is_deactivated(peer, dock):
     peer.until(lambda: goals[-1] == 0)
 
 
-def test_client_finishes_cancels_and_tells_of_an_absent_server(start, peer):
+def test_client_finishes_cancels_and_tells_of_an_absent_server(start, peer, dock):
     states = peer.listen("mission/state")
-    start("toy")
     caller = start("caller")
     ends = {}
 
@@ -106,9 +110,8 @@ def test_client_finishes_cancels_and_tells_of_an_absent_server(start, peer):
     assert caller.interrupt() == 0
 
 
-def test_client_tells_of_a_server_that_was_killed_and_restarted(start, peer):
+def test_client_tells_of_a_server_that_was_killed_and_restarted(start, peer, toy, dock):
     states = peer.listen("mission/state")
-    toy = start("toy")
     start("endless_caller")
     running = []
 

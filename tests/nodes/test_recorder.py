@@ -1,3 +1,4 @@
+import itertools
 import os
 import resource
 import signal
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from mcap.exceptions import McapError
 from mcap.stream_reader import StreamReader
 from mcap_ros2.reader import read_ros2_messages
@@ -89,44 +91,49 @@ def grid(stamp_s, rng):
     )
 
 
+def hear_counts(peer) -> list[int]:
+    """Collect how many messages the recorder says that it took, one figure a second."""
+    counts = []
+
+    def keep(message):
+        for line in message.status:
+            if line.name.endswith("recording"):
+                counts.extend(int(item.value) for item in line.values if item.key == "messages")
+
+    peer.node.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
+    return counts
+
+
 @pytest.mark.system
-def test_recorder_keeps_messages_thins_clouds_and_ends_with_zero(peer, tmp_path):
+def test_recorder_keeps_what_it_took_thins_clouds_and_ends_with_zero(peer, tmp_path):
     process = recorder(tmp_path, "lidar_every:=5")
-    peer.send("cmd_vel", to_message(types.Command(0.0, 0.0, 0.0)))
-    peer.send("lidar/points", to_message(grid(0.0, np.random.default_rng(1))))
-    publishers = peer._publishers.values()
-    peer.until(lambda: all(p.get_subscription_count() == 1 for p in publishers))
-    rng = np.random.default_rng(1)
-    sent = iter(range(1, 101))
+    counts, numbers, rng = hear_counts(peer), itertools.count(1), np.random.default_rng(1)
 
-    def send_one():
-        number = next(sent, None)
-        if number is not None:
-            peer.send("cmd_vel", to_message(types.Command(number / 10.0, 0.5, 0.0)))
-            if number % 2:
-                peer.send("lidar/points", to_message(grid(number / 10.0, rng)))
+    def send():
+        number = next(numbers)
+        peer.send("lidar/points", to_message(grid(float(number), rng)))
+        if number % 2:
+            peer.send("cmd_vel", to_message(types.Command(float(number), 0.5, 0.0)))
 
-    count = 0
-
-    def recorded():
-        nonlocal count
-        count += 1
-        return count > 130
-
-    peer.until(recorded, send_one)
+    # On a slow machine messages are lost on the way: judged is what the recorder says it took.
+    peer.until(lambda: counts and counts[-1] >= 200, send)
+    told = len(counts)
+    peer.until(lambda: len(counts) >= told + 2)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30.0) == 0
-    messages = list(read_ros2_messages(tmp_path / "run.mcap"))
-    stamps = [
-        m.ros_msg.header.stamp.sec + m.ros_msg.header.stamp.nanosec / 1e9
-        for m in messages
-        if m.channel.topic == "/cmd_vel"
-    ]
-    assert stamps[-1] == pytest.approx(10.0)
-    assert len(stamps) >= 100
-    clouds = [m.ros_msg for m in messages if m.channel.topic == "/lidar/points"]
-    assert 9 <= len(clouds) <= 12
+    assert process.wait(90.0) == 0
+    stamps, clouds, others = [], [], 0
+    for message in read_ros2_messages(tmp_path / "run.mcap"):
+        if message.channel.topic == "/lidar/points":
+            clouds.append(message.ros_msg)
+        elif message.channel.topic == "/cmd_vel":
+            stamps.append(message.ros_msg.header.stamp.sec)
+        else:
+            others += 1
+    assert np.all(np.diff(stamps) >= 2)
+    assert len(clouds) > 1
     assert clouds[0].width == 256
+    assert np.all(np.diff([cloud.header.stamp.sec for cloud in clouds]) >= 5)
+    assert len(stamps) + 5 * len(clouds) + others >= counts[-1]
 
 
 @pytest.mark.system

@@ -10,6 +10,8 @@ import pytest
 from lastmile.errors import UserError
 from lastmile.handoff.broker import Broker, find_mosquitto, free_port
 
+DEADLINE_S = 60.0
+
 
 def connect(broker, received=None):
     """Connect a client with MQTT 5 and wait until the broker has answered."""
@@ -18,7 +20,7 @@ def connect(broker, received=None):
         client.on_message = lambda _client, _data, message: received.append(message.payload)
     client.connect(broker.host, broker.port)
     client.loop_start()
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + DEADLINE_S
     while not client.is_connected() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert client.is_connected()
@@ -39,9 +41,9 @@ def test_message_passes_between_two_clients(tmp_path):
     with Broker(free_port(), tmp_path) as broker:
         locker, robot = connect(broker, received), connect(broker)
         locker.subscribe("parcels", qos=1)
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + DEADLINE_S
         while not received and time.monotonic() < deadline:
-            robot.publish("parcels", b"handed over", qos=1).wait_for_publish(1.0)
+            robot.publish("parcels", b"handed over", qos=1).wait_for_publish(DEADLINE_S)
             time.sleep(0.02)
         locker.loop_stop()
         robot.loop_stop()

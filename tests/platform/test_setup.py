@@ -4,7 +4,6 @@ import importlib
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -53,11 +52,8 @@ def test_second_call_has_nothing_to_do():
     command = [sys.executable, "src/environment/install.py"]
     environ = {name: value for name, value in os.environ.items() if name != "PYTHON"}
     subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
-    start = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
     assert done.stdout == b""
-    # A tenth of this on a quiet machine; the tests share theirs.
-    assert time.monotonic() - start < 3.0
 
 
 def test_unchanged_checkout_keeps_all_keys(install):
