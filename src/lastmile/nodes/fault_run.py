@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,8 @@ ROOM_M = 8.0
 # A hung node is let go on after so long (of simulated time).
 HANG_S = 4.0
 LOOK_S = 0.02
+# What follows a fault is waited for at most so long (of simulated time).
+WAIT_S = 3.0 * AFTERMATH_S
 DRIVES, GIVES = "drive_", "give"
 # A handover is under way, by the robot's journal.
 UNDER_WAY = ("(offered)", "(released)")
@@ -85,11 +86,14 @@ class FaultRun:
     ) -> None:
         self.faults: list[Fault] = []
         """Those for which the robot must stop."""
+        self.back_s: dict[Fault, float] = {}
+        """When their nodes were let go on or were seen started again."""
         self.losses: list[Loss] = []
         self._run = run
         self._plans = list(plans)
         self._tell = tell
         self._cruising_since_s: float | None = None
+        self._truth: Callable[[], Any] = lambda: None
 
     def carry_out(self, limit_s: float, to_the_end: bool = True) -> TaskResult | None:
         """
@@ -103,14 +107,14 @@ class FaultRun:
 
         """
         self._run.begin()
-        truth = self._run.newest("ground_truth")
+        self._truth = self._run.newest("ground_truth")
         while (result := self._run.wait(LOOK_S)) is None:
-            glance, now = self._run.look(), truth()
+            glance, now = self._run.look(), self._truth()
             if glance.stamp_s > limit_s:
                 raise UserError(f"no result of the delivery within {limit_s:g} s")
             if (plan := self._due(glance, now)) is not None:
                 self._plans.remove(plan)
-                self._inject(plan, glance, truth)
+                self._inject(plan, glance)
                 self._cruising_since_s = None
             if not (self._plans or to_the_end):
                 return None
@@ -141,32 +145,45 @@ class FaultRun:
             self._cruising_since_s = truth.stamp_s
         return truth.stamp_s - self._cruising_since_s > CRUISE_S
 
-    def _inject(self, plan: Plan, glance: Glance, truth: Callable[[], Any]) -> None:
+    def _inject(self, plan: Plan, glance: Glance) -> None:
         stack = self._run.stack
         pid = stack.pid(plan.node)
-        fault = Fault(plan.node, plan.signal.name, truth().stamp_s)
+        # The signal falls between two looks at the time. The first counts: where the machine is
+        # busy between them, the stop is judged by up to that much too hard, never too kindly.
+        fault = Fault(plan.node, plan.signal.name, self._now_s())
         stack.kill(plan.node, plan.signal)
-        self._tell(f"{fault.stamp_s:.1f} s, {glance.phase}: {plan.signal.name} to {plan.node}")
+        between_s = self._now_s() - fault.stamp_s
+        self._tell(
+            f"{fault.stamp_s:.2f} s, {glance.phase}: {plan.signal.name} to {plan.node}"
+            f" (known to {between_s:.2f} s)"
+        )
         if plan.stops:
             self.faults.append(fault)
             self._wait_for(
-                lambda: abs(truth().twist_base[0]) < STANDING_MPS, fault, "the robot does not stop"
+                lambda: abs(self._truth().twist_base[0]) < STANDING_MPS,
+                fault,
+                "the robot does not stop",
             )
         if plan.signal is signal.SIGSTOP:
-            self._wait_for(lambda: truth().stamp_s > fault.stamp_s + HANG_S, fault, "")
+            self._wait_for(lambda: self._now_s() > fault.stamp_s + HANG_S, fault, "")
+            self.back_s[fault] = self._now_s()
             stack.kill(plan.node, signal.SIGCONT)
             return
         restarted = self._wait_for(
             lambda: stack.pid(plan.node) not in (None, pid), fault, "it is not started again"
         )
+        if restarted:
+            self.back_s[fault] = self._now_s()
         if not plan.stops:
             self.losses.append(Loss(plan.node, fault.stamp_s, glance.phase, restarted))
 
+    def _now_s(self) -> float:
+        return self._truth().stamp_s
+
     def _wait_for(self, done: Callable[[], bool], fault: Fault, trouble: str) -> bool:
-        """Wait for as long as a fault is judged; a trouble is told, the verdict counts."""
-        deadline = time.monotonic() + 3.0 * AFTERMATH_S / self._run.rate
+        """Wait within the bound of simulated time; a trouble is told, the verdict counts."""
         while not done():
-            if time.monotonic() > deadline:
+            if self._now_s() > fault.stamp_s + WAIT_S:
                 self._tell(f"after {fault.signal} to {fault.node}: {trouble}")
                 return False
             self._run.wait(LOOK_S)
