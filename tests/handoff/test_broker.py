@@ -34,7 +34,7 @@ def mosquitto_missing():
 needs_mosquitto = pytest.mark.skipif(mosquitto_missing(), reason="mosquitto is not installed")
 
 
-def ends(pid, limit_s=20.0):
+def ends(pid, limit_s=60.0):
     """Wait for the end of a process that is nobody's child here."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:

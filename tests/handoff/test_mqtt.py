@@ -172,7 +172,7 @@ def test_what_is_sent_without_a_broker_arrives_when_it_is_back(tmp_path):
             other.close()
 
 
-def wait_for(condition, limit_s=20.0):
+def wait_for(condition, limit_s=60.0):
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ import pytest
 
 from lastmile.nodes.process_group import ProcessGroup, Program
 
+DEADLINE_S = 60.0
 READY = "import os; os.write(int(os.environ['LASTMILE_READY_PIPE']), b'ready'); "
 SLEEP = "import time; time.sleep(600)"
 DEAF = (
@@ -17,7 +18,7 @@ DEAF = (
 )
 
 
-def wait_until(done, within_s=20.0):
+def wait_until(done, within_s=DEADLINE_S):
     deadline = time.monotonic() + within_s
     while not done():
         assert time.monotonic() < deadline, "the deadline passed"
@@ -46,7 +47,7 @@ def kinds(tmp_path, program):
 
 def test_programs_are_ready_when_they_say_so(group, tmp_path):
     group.start([Program("one", ("-c", READY + SLEEP)), Program("two", ("-c", READY + SLEEP))])
-    assert group.wait_ready(20.0)
+    assert group.wait_ready(DEADLINE_S)
     assert kinds(tmp_path, "one") == ["started", "ready"]
     assert is_alive(group.pid("two"))
 
@@ -58,7 +59,7 @@ def test_a_program_that_says_nothing_is_not_ready(group):
 
 def test_a_killed_program_is_started_again(group, tmp_path):
     group.start([Program("one", ("-c", READY + SLEEP), respawn=True)])
-    assert group.wait_ready(20.0)
+    assert group.wait_ready(DEADLINE_S)
     first = group.pid("one")
     group.send("one", signal.SIGKILL)
     wait_until(lambda: kinds(tmp_path, "one").count("ready") == 2)
@@ -75,7 +76,7 @@ def test_a_program_that_keeps_failing_ends_the_group_with_its_last_words(group, 
             Program("good", ("-c", READY + SLEEP)),
         ]
     )
-    assert group.wait(30.0)
+    assert group.wait(DEADLINE_S)
     assert group.reason == "bad ended with exit code 1: the lidar is upside down"
     assert kinds(tmp_path, "bad").count("restarted") == 3
     assert kinds(tmp_path, "good")[-1] == "ended"
@@ -88,14 +89,14 @@ def test_words_of_an_earlier_process_are_not_given_as_the_last(group, tmp_path):
         "second or exit('the first end'); " + READY + SLEEP
     )
     group.start([Program("one", ("-c", script), respawn=True)])
-    assert group.wait_ready(20.0)
+    assert group.wait_ready(DEADLINE_S)
     wait_until(lambda: kinds(tmp_path, "one").count("ready") == 1)
     assert group.last_words("one") == ""
 
 
 def test_a_program_that_refuses_its_usage_is_not_tried_again(group, tmp_path):
     group.start([Program("bad", ("-c", "import sys; sys.exit(2)"), respawn=True)])
-    assert group.wait(20.0)
+    assert group.wait(DEADLINE_S)
     assert "restarted" not in kinds(tmp_path, "bad")
 
 
@@ -106,7 +107,7 @@ def test_the_group_goes_on_without_a_program_that_is_not_essential(group, tmp_pa
             Program("good", ("-c", READY + SLEEP)),
         ]
     )
-    assert group.wait_ready(20.0)
+    assert group.wait_ready(DEADLINE_S)
     assert kinds(tmp_path, "extra")[-1] == "given up"
     assert not group.wait(0.3)
 
@@ -119,7 +120,7 @@ def test_stop_leaves_no_process_not_even_deaf_or_halted_ones(group):
             Program("plain", ("-c", READY + SLEEP), phase=2),
         ]
     )
-    assert group.wait_ready(20.0)
+    assert group.wait_ready(DEADLINE_S)
     group.send("halted", signal.SIGSTOP)
     pids = [group.pid(name) for name in group.names()]
     group.stop()
@@ -132,7 +133,7 @@ def test_a_group_whose_listener_raises_ends_all_and_says_why(tmp_path):
 
     group = ProcessGroup(dict(os.environ), tmp_path, tmp_path / "events.jsonl", listen)
     group.start([Program("deaf", ("-c", DEAF + READY + SLEEP))])
-    assert group.wait(20.0)
+    assert group.wait(DEADLINE_S)
     assert group.reason.endswith("RuntimeError: the terminal is gone")
     assert group.pid("deaf") is None
     group.stop()
@@ -140,11 +141,11 @@ def test_a_group_whose_listener_raises_ends_all_and_says_why(tmp_path):
 
 def test_a_group_that_cannot_open_a_log_ends_all_and_says_why(group, tmp_path):
     group.start([Program("good", ("-c", READY + SLEEP))])
-    assert group.wait_ready(20.0)
+    assert group.wait_ready(DEADLINE_S)
     good = group.pid("good")
     (tmp_path / "bad.log").mkdir()
     group.start([Program("bad", ("-c", READY + SLEEP))])
-    assert group.wait(20.0)
+    assert group.wait(DEADLINE_S)
     assert "IsADirectoryError" in group.reason
     assert not is_alive(good)
     assert kinds(tmp_path, "good")[-1] == "ended"
@@ -158,7 +159,7 @@ def test_programs_do_not_outlive_a_killed_supervisor(tmp_path):
         here = Path({str(tmp_path)!r})
         group = ProcessGroup(dict(os.environ), here, here / "events.jsonl")
         group.start([Program("deaf", ("-c", {DEAF + READY + SLEEP!r}))])
-        assert group.wait_ready(20.0)
+        assert group.wait_ready({DEADLINE_S})
         print(group.pid("deaf"), flush=True)
         time.sleep(600)
     """
