@@ -275,6 +275,8 @@ def test_docks_within_a_centimetre_and_a_degree(start):
     error = yard.port_error
     assert np.hypot(*error[:2]) <= 0.02, error
     assert abs(error[2]) <= np.radians(1.5), np.degrees(error[2])
+    corners = transform(between(LOCKER.pose_map_port, yard.pose), FOOTPRINT)
+    assert corners[:, 0].min() > 0.015, "touches the locker's front"
     assert 0.0 < yard.fastest_near_contact <= 0.1
 
 
@@ -533,6 +535,18 @@ def test_silent_markers_far_from_the_port_stop_the_robot():
 def test_search_turns_to_a_locker_out_of_view():
     yard = Yard((1.5, 0.0, np.pi + np.radians(50.0)))
     assert yard.dock().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_goes_back_to_look_where_the_map_hides_that_it_is_right_before_the_locker():
+    yard = Yard((0.6, 0.0, np.pi))
+    outward = np.array([np.cos(LOCKER.pose_map_port[2]), np.sin(LOCKER.pose_map_port[2])])
+    yard.pose_map_odom = compose(np.array([*(0.9 * outward), 0.0]), POSE_MAP_ODOM)
+    yard.silent.add("markers")
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    assert yard.run(60.0, lambda: between(LOCKER.pose_map_port, yard.pose)[0] > 1.3)
+    yard.silent.clear()
+    assert yard.run(60.0, lambda: "d1" in yard.results)
+    assert yard.results["d1"].outcome is TaskOutcome.SUCCEEDED, yard.results["d1"].text
 
 
 def test_no_marker_at_all_fails_and_says_so():

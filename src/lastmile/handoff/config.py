@@ -166,6 +166,14 @@ class DockingConfig:
     search_angle_deg: float = param(
         30.0, "The search turns this far to either side.", unit="deg", low=0.0, high=90.0
     )
+    search_back_m: float = param(
+        0.8,
+        "How far to go back before another search where no marker is in view: right before a "
+        "locker the camera looks between them.",
+        unit="m",
+        low=0.0,
+        high=2.0,
+    )
     search_yaw_rate: float = param(
         0.25, "Yaw rate of the search.", unit="rad/s", low=0.05, high=1.0
     )
@@ -189,6 +197,14 @@ class DockingConfig:
         unit="deg",
         low=0.1,
         high=20.0,
+    )
+    stand_off_m: float = param(
+        0.012,
+        "Gap left between the robot's port and the locker's: a robot a degree off the axis would "
+        "else touch the locker with a corner before the ports meet.",
+        unit="m",
+        low=0.0,
+        high=0.05,
     )
     press_m: float = param(
         0.012,

@@ -67,7 +67,7 @@ class DockingComponent:
         self._lockers: dict[str, Locker] = {locker.id: locker for locker in context.site.lockers}
         mounts = context.robot.mounts
         self._T_base_camera = mounts["camera_optical_frame"]
-        self._port_x_m = float(mounts["port_link"][0, 3])
+        self._docked_x_m = float(mounts["port_link"][0, 3]) + config.stand_off_m
         self._motion = DockingMotion(config, context.robot)
         self._guard = StampGuard()
         self._latest: dict[str, Any] = {}
@@ -198,7 +198,7 @@ class DockingComponent:
             goal,
             stamp_s,
             self._config,
-            self._port_x_m,
+            self._docked_x_m,
             float(self._T_base_camera[0, 3]),
             self._port,
             lambda scene, law: self._motion.try_law(scene, locker, law),
@@ -259,7 +259,8 @@ class DockingComponent:
         pose_odom_base = advance(odometry.pose_odom_base, odometry.twist_base, max(age_s, 0.0))
         bay = self._fresh("bay/state", stamp_s)
         if bay is not None and bay.docked:
-            self._pose_odom_touched = compose(pose_odom_base, np.array([self._port_x_m, 0, np.pi]))
+            ahead = np.array([self._docked_x_m, 0.0, np.pi])
+            self._pose_odom_touched = compose(pose_odom_base, ahead)
         by_map = self._port_by_map(stamp_s)
         base = self._fresh("base/state", stamp_s)
         held = "e-stop" if base is not None and base.estop else ""

@@ -31,6 +31,7 @@ from lastmile.handoff.docking_scene import (
 from lastmile.handoff.port_estimate import PortFilter
 from lastmile.maps.lockers import STAGING_DISTANCE_M
 from lastmile.types import DockGoal, TaskOutcome
+from lastmile.vehicle.certificate import BLOCKED_GROUND
 
 FARTHEST_M = 3.5
 FREE_S = 2.0
@@ -91,7 +92,7 @@ class DockingTask:
         goal: DockGoal,
         stamp_s: float,
         config: DockingConfig,
-        port_x_m: float,
+        docked_x_m: float,
         camera_x_m: float,
         port: PortFilter,
         try_law: Callable[[Scene, Law], str],
@@ -102,7 +103,7 @@ class DockingTask:
         self.canceled = False
         self.travelled_m = 0.0
         self._config = config
-        self._port_x_m = port_x_m
+        self._docked_x_m = docked_x_m
         self._camera_x_m = camera_x_m
         self._port = port
         self._try_law = try_law
@@ -183,14 +184,16 @@ class DockingTask:
         if self._headings is None:
             self._headings = headings_to_look(scene, self._config)
         if not self._headings:
-            return self._search_failed(scene)
+            # The map may be off by the metre that parts a port in view from one too near.
+            return self._begin_retreat(scene, f"no marker of {self.goal.locker_id} in sight")
         left = abs(float(wrap_angle(self._headings[0] - scene.pose_odom_base[2])))
         if left < 0.02 and scene.standing:
             self._headings.pop(0)
             self._phase_s = scene.stamp_s
             return Move()
         law = turn_law(self._headings[0], self._config.search_yaw_rate, self._config.approach)
-        if self._is_near(scene) and self._try_law(scene, law):
+        bars = self._try_law(scene, law)
+        if bars and (self._is_near(scene) or bars == BLOCKED_GROUND):
             why = f"no marker of {self.goal.locker_id} in sight and no room to turn"
             return self._begin_retreat(scene, why)
         return Move(law)
@@ -200,7 +203,7 @@ class DockingTask:
         config = self._config
         pose_odom_port, _ = self._port.estimate()
         offset = between(pose_odom_port, scene.pose_odom_base)
-        left_m = float(offset[0]) - self._port_x_m
+        left_m = float(offset[0]) - self._docked_x_m
         if left_m >= config.blind_distance_m:
             missing = markers_missing(
                 scene, offset, self._camera_x_m, self._port.last_seen_s, config
@@ -215,7 +218,7 @@ class DockingTask:
             self._enter(Phase.CONTACT, scene)
             self._creep_m = 0.0
             return Move()
-        return Move(approach_law(pose_odom_port, self._port_x_m, config.approach))
+        return Move(approach_law(pose_odom_port, self._docked_x_m, config.approach))
 
     def _contact(self, scene: Scene) -> Move | Verdict:
         """Wait for the dock contact, creeping on a little, then give up this attempt."""
@@ -238,14 +241,10 @@ class DockingTask:
         return Move(straight_law(self._origin, 0.004, 0.02, config.approach))
 
     def _retreat(self, scene: Scene) -> Move | Verdict:
-        """Back to the staging distance, then search again."""
-        pose_odom_port, _ = self._port.estimate()
-        if pose_odom_port is None:
-            pose_odom_port = scene.pose_odom_port_map
-        if pose_odom_port is None:
-            return TaskOutcome.FAILED, "where the port is is not known any more", {"retry": 1.0}
-        x_m = float(between(pose_odom_port, scene.pose_odom_base)[0])
-        left_m = STAGING_DISTANCE_M - x_m
+        """Back to the staging distance, or a little where no marker tells of it; search again."""
+        if self._origin is None:
+            self._origin = scene.pose_odom_base
+        left_m = self._left_to_retreat(scene)
         if left_m <= 0.02:
             if scene.standing:
                 self._enter(Phase.SEARCH, scene)
@@ -282,7 +281,7 @@ class DockingTask:
         if distance_m > FARTHEST_M:
             text = f"{distance_m:.1f} m from the port, docking begins within {FARTHEST_M} m"
             return TaskOutcome.FAILED, text, {"retry": 0.0}
-        near = float(offset[0]) < self._port_x_m + 0.5
+        near = float(offset[0]) < self._docked_x_m + 0.5
         off = self._off_axis(scene, pose_odom_port) if near else ""
         if off:
             return self._begin_retreat(scene, f"too near the port to steer onto its axis: {off}")
@@ -309,12 +308,6 @@ class DockingTask:
         text = f"docked at {self.goal.locker_id} already"
         return TaskOutcome.SUCCEEDED, text, {"attempts": 0.0}
 
-    def _search_failed(self, scene: Scene) -> Move | Verdict:
-        why = f"no marker of {self.goal.locker_id} in sight"
-        if self._is_near(scene):
-            return self._begin_retreat(scene, why)
-        return TaskOutcome.FAILED, why, {"retry": 1.0}
-
     def _is_near(self, scene: Scene) -> bool:
         """Tell whether by the map the robot is nearer to the port than where docking begins."""
         if scene.pose_odom_port_map is None:
@@ -326,7 +319,11 @@ class DockingTask:
         """Tell that the approach would end off the port's axis, empty where it would not."""
         config = self._config
         lateral_m, heading = off_at_contact(
-            scene.pose_odom_base, scene.twist_base, pose_odom_port, self._port_x_m, config.approach
+            scene.pose_odom_base,
+            scene.twist_base,
+            pose_odom_port,
+            self._docked_x_m,
+            config.approach,
         )
         good = abs(lateral_m) <= config.align_lateral_m and abs(heading) <= np.radians(
             config.align_heading_deg
@@ -347,6 +344,13 @@ class DockingTask:
             return TaskOutcome.FAILED, f"waited {timeout_s:g} s: {reason}", {"retry": 1.0}
         return Move(reason=reason)
 
+    def _left_to_retreat(self, scene: Scene) -> float:
+        pose_odom_port, _ = self._port.estimate()
+        if pose_odom_port is not None:
+            return STAGING_DISTANCE_M - float(between(pose_odom_port, scene.pose_odom_base)[0])
+        gone_m = -float(between(self._origin, scene.pose_odom_base)[0])
+        return self._config.search_back_m - gone_m
+
     def _left_to_undock(self, scene: Scene) -> float:
         """Distance still to reverse; by the map where the way began is not known."""
         if self._origin is None:
@@ -354,7 +358,7 @@ class DockingTask:
             if not scene.bay.docked and scene.pose_odom_port_map is not None:
                 gone_m = float(between(scene.pose_odom_port_map, scene.pose_odom_base)[0])
                 self._undock_m = min(
-                    self._undock_m, max(0.0, self._undock_m + self._port_x_m - gone_m)
+                    self._undock_m, max(0.0, self._undock_m + self._docked_x_m - gone_m)
                 )
             elif not scene.bay.docked:
                 self._undock_m = 0.0
@@ -369,7 +373,7 @@ class DockingTask:
         pose_odom_port, images = self._port.estimate()
         offset = between(pose_odom_port, scene.pose_odom_base)
         return {
-            "along_error_m": float(offset[0]) - self._port_x_m,
+            "along_error_m": float(offset[0]) - self._docked_x_m,
             "lateral_error_m": float(offset[1]),
             "heading_error_rad": float(wrap_angle(offset[2] - np.pi)),
             "images": float(images),

@@ -149,6 +149,17 @@ class SpeedConfig:
     standing_gain: float = param(
         0.8, "Faster by this per metre farther away.", unit="1/s", low=0.0, high=20.0
     )
+    turning_mps2: float = param(
+        1.2,
+        "Anybody ahead may change their way by this at any moment; the robot is slow enough to "
+        "stand before they could reach it.",
+        unit="m/s2",
+        low=0.0,
+        high=5.0,
+    )
+    turning_least_mps: float = param(
+        0.15, "Where nothing is slow enough for that.", unit="m/s", low=0.05, high=1.0
+    )
     correction_mps: float = param(
         0.5, "Right after a jump of the pose in the map.", unit="m/s", low=0.0, high=2.0
     )

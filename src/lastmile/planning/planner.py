@@ -259,8 +259,18 @@ class LocalPlanner:
         least_m = self._config.people.least_m
         people = speeds.limit_by_people(config, guide, around.discs, self._robot_radius_m, least_m)
         limit = np.minimum(limit, people)
+        turns = speeds.limit_by_turns(
+            config,
+            guide,
+            _people_ahead(around.discs, start.pose, self._robot_discs_m[0]),
+            around.times_s,
+            np.array(self._robot_discs_m),
+            self._robot_radius_m,
+            limits.braking_mps2,
+        )
+        limit = np.minimum(limit, turns)
         near = guide.arcs_m < 2.5
-        reason = "people near" if people[near].min() < 0.6 else ""
+        reason = "people near" if min(turns, people[near].min()) < 0.6 else ""
         if scene.localization.state is LocalizationState.DEGRADED:
             limit, reason = np.minimum(limit, config.degraded_mps), "localization is degraded"
         if self._latch.settling(start.stamp_s):
@@ -485,6 +495,18 @@ class LocalPlanner:
             out[:, i, 2] = disc.radius_m + self._robot_radius_m + wanted + disc.sigma_m[:n]
             out[:, i, 3] = people.weight
         return out
+
+
+def _people_ahead(discs: list[Disc], pose: np.ndarray, rear_m: float) -> list[Disc]:
+    """Leave out people behind the robot: who follows sees it."""
+    forward = np.array([np.cos(pose[2]), np.sin(pose[2])])
+    return [
+        disc
+        for disc in discs
+        if disc.kind is ObstacleKind.PERSON
+        and float((disc.centres[0] - pose[:2]) @ forward) > rear_m
+        and np.hypot(*(disc.centres[0] - pose[:2])) < NEAR_M
+    ]
 
 
 def _who_is_new(obstacles: ObstacleArray, pose: np.ndarray) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from lastmile.geometry import polyline
 from lastmile.geometry.predicted_discs import Disc
 from lastmile.planning.config import SpeedConfig
 from lastmile.planning.guide import Guide
 from lastmile.planning.local_map import LocalMap
 from lastmile.types import ObstacleKind
 
+REACTION_S, STOOD_S = 0.3, 0.6
+"""From a turn of somebody to braking for it; how long to stand before they arrive."""
+TURNS_UP_TO_MPS, MOMENTS = 1.6, 7
 BESIDE_M = 0.5
 """Farther from somebody than this, least distance apart, is no longer right beside."""
 
@@ -64,6 +68,41 @@ def limit_by_people(
             off = np.maximum(gap - BESIDE_M, 0.0)
             limit = np.minimum(limit, config.standing_mps + config.standing_gain * off)
     return limit
+
+
+def limit_by_turns(
+    config: SpeedConfig,
+    guide: Guide,
+    people: list[Disc],
+    times_s: np.ndarray,
+    middles_m: np.ndarray,
+    radius_m: float,
+    braking_mps2: float,
+) -> float:
+    """
+    Highest speed from which the robot has stood for a moment before people could reach it.
+
+    Their reachable sets are discs about the predicted ways that grow with a bounded acceleration
+    (Mitsch, Ghorbal and Platzer, 2013, "On provably safe obstacle avoidance for autonomous robotic
+    ground vehicles"); what a faster robot could get away with is not asked.
+    """
+    if not people:
+        return np.inf
+    speeds = np.arange(config.turning_least_mps, TURNS_UP_TO_MPS, 0.1)
+    shares = np.linspace(0.0, 1.0, MOMENTS)
+    stop_s = speeds / braking_mps2
+    at_s = (REACTION_S + stop_s + STOOD_S)[:, None] * shares
+    braked_s = np.clip(at_s - REACTION_S, 0.0, stop_s[:, None])
+    driven_s = np.minimum(at_s, REACTION_S) + braked_s
+    arcs_m = speeds[:, None] * driven_s - 0.5 * braking_mps2 * braked_s**2
+    robot = polyline.sample(guide.points, np.maximum(arcs_m[..., None] + middles_m, 0.0))
+    centres = np.array([disc.centres for disc in people])
+    reach_m = np.array([disc.radius_m for disc in people]) + radius_m
+    index = np.minimum(np.round(at_s / (times_s[1] - times_s[0])).astype(int), len(times_s) - 1)
+    away = robot[None] - centres[:, index][:, :, :, None]
+    gap_m = np.hypot(away[..., 0], away[..., 1]).min(axis=-1) - reach_m[:, None, None]
+    safe = (gap_m > 0.5 * config.turning_mps2 * at_s**2).all(axis=(0, 2))
+    return float(speeds[max(0, int(np.argmin(safe)) - 1)]) if not safe.all() else np.inf
 
 
 def known_free_m(guide: Guide, local_map: LocalMap, half_width_m: float) -> float:

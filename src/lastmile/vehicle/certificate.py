@@ -17,6 +17,7 @@ from lastmile.geometry.predicted_discs import Disc
 from lastmile.types import ObstacleKind
 from lastmile.vehicle.motion_plan import MOVES, Motion
 
+BLOCKED_GROUND = "blocked ground"
 OUTLINE_SPACING_M = 0.1
 ESCAPE_SPEED_MPS = 0.3
 CLOSES_M = 0.002
@@ -128,7 +129,7 @@ class Certifier:
         slow = np.abs(motion.twists[:, 0]).max() < ESCAPE_SPEED_MPS
         least = min(self.margin_m, float(blocked[0])) if slow else self.margin_m
         if blocked.min() < least - ROUNDING_M:
-            return "blocked ground"
+            return BLOCKED_GROUND
         # Half a cell of unknown at the outline is the grid's own roughness.
         known = local_map.known.sample(points).min(axis=-1)
         tolerated = -0.5 * local_map.known.resolution_m

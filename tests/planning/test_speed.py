@@ -1,0 +1,60 @@
+"""Speeds from which the robot stands in time."""
+
+import numpy as np
+import pytest
+
+from lastmile.geometry.predicted_discs import Disc
+from lastmile.planning import speed
+from lastmile.planning.config import SpeedConfig
+from lastmile.planning.guide import Guide
+from lastmile.types import ObstacleKind
+
+TIMES_S = np.arange(0.0, 6.05, 0.1)
+MIDDLES_M, RADIUS_M = np.array([-0.175, 0.175]), 0.33
+BRAKING_MPS2 = 1.5
+CONFIG = SpeedConfig()
+
+
+def walker(x, y, vx=0.0, vy=0.0):
+    centres = np.array([x, y]) + TIMES_S[:, None] * np.array([vx, vy])
+    moving = bool(vx or vy)
+    return Disc(1, ObstacleKind.PERSON, 0.25, centres, np.zeros(len(TIMES_S)), moving)
+
+
+def limit(*people):
+    points = np.column_stack([np.arange(0.0, 8.0, 0.2), np.zeros(40)])
+    guide = Guide(points, np.arange(0.0, 8.0, 0.2), np.arange(0.0, 8.0, 0.2), True)
+    return speed.limit_by_turns(
+        CONFIG, guide, list(people), TIMES_S, MIDDLES_M, RADIUS_M, BRAKING_MPS2
+    )
+
+
+def test_nobody_and_people_far_off_do_not_slow_the_robot():
+    assert limit() == np.inf
+    assert limit(walker(7.0, 3.0)) == np.inf
+
+
+@pytest.mark.parametrize(
+    "person", [walker(3.0, 0.8, -1.3, 0.0), walker(2.0, 1.2), walker(2.5, -1.5, 0.0, 1.2)]
+)
+def test_robot_has_stood_before_anybody_who_turns_reaches_it(person):
+    """Drive at the limit, let the person turn towards the robot at once, and look at all times."""
+    top_mps = limit(person)
+    assert CONFIG.turning_least_mps < top_mps < 1.4
+    stop_s = top_mps / BRAKING_MPS2
+    times_s = np.linspace(0.0, speed.REACTION_S + stop_s + speed.STOOD_S, 60)
+    braked_s = np.clip(times_s - speed.REACTION_S, 0.0, stop_s)
+    x = top_mps * (np.minimum(times_s, speed.REACTION_S) + braked_s) - 0.75 * braked_s**2
+    centres = np.stack([np.interp(times_s, TIMES_S, person.centres[:, k]) for k in (0, 1)], axis=1)
+    for angle in np.linspace(0.0, 2.0 * np.pi, 36):
+        turn = 0.5 * CONFIG.turning_mps2 * np.array([np.cos(angle), np.sin(angle)])
+        place = centres + times_s[:, None] ** 2 * turn
+        for middle_m in MIDDLES_M:
+            gap = np.hypot(place[:, 0] - x - middle_m, place[:, 1]) - 0.25 - RADIUS_M
+            assert gap.min() > -0.05
+
+
+def test_nearer_people_slow_the_robot_more_down_to_a_creep():
+    limits = [limit(walker(x, 0.6, -1.2, 0.0)) for x in (4.0, 3.0, 2.0, 1.0)]
+    assert limits == sorted(limits, reverse=True)
+    assert limits[-1] == CONFIG.turning_least_mps
