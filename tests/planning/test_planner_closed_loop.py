@@ -247,6 +247,15 @@ def test_plan_that_stops_because_localization_is_lost_says_whether_it_is_free():
     assert not all(plan.certified for plan in lost)
 
 
+def test_robot_creeps_past_somebody_who_stands_beside_its_start():
+    world = sidewalk(20.0)
+    world.walkers.append(Walker(np.array([0.8, 0.95]), np.zeros(2)))
+    world.drive(make_route([[0, 0], [10, 0]]))
+    world.run(15.0)
+    assert world.pose[0] > 2.0
+    assert world.contact == ""
+
+
 def test_person_who_steps_in_front_is_not_hit():
     world = sidewalk(20.0)
     walker = Walker(np.array([6.0, -1.2]), np.zeros(2))

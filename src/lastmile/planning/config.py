@@ -158,7 +158,7 @@ class SpeedConfig:
         high=5.0,
     )
     turning_least_mps: float = param(
-        0.15, "Where nothing is slow enough for that.", unit="m/s", low=0.05, high=1.0
+        0.25, "Where nothing is slow enough for that.", unit="m/s", low=0.25, high=1.0
     )
     correction_mps: float = param(
         0.5, "Right after a jump of the pose in the map.", unit="m/s", low=0.0, high=2.0

@@ -43,7 +43,7 @@ from lastmile.vehicle.motion_plan import Motion, drive_then_brake, stand
 PREDICTION_S = 6.0
 NEAR_M = 8.0
 """Moving obstacles that do not come nearer are of no concern."""
-CREEPING_MPS = 0.2
+CREEPING_MPS = 0.3
 """A robot so slow comes to stand when somebody walks up to it; else it may only turn its side."""
 WARY_S = 1.0
 """It stands for so long after somebody last did."""
