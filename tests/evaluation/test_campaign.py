@@ -1,6 +1,7 @@
 """Summing up many runs: counts, bounds, pooled errors."""
 
 import json
+import os
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_a_summary_that_could_not_be_written_whole_leaves_a_run_that_did_not_end
     def fail(*_):
         raise OSError("power is gone")
 
-    monkeypatch.setattr(campaign.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="power is gone"):
         write_crash(tmp_path / "run-b", {}, "exit 1")
     assert not (tmp_path / "run-b" / "summary.json").exists()

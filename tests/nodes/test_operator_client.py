@@ -20,19 +20,19 @@ def client(ros, monkeypatch):
         yield client
 
 
-def order(client, feedback):
-    """Order, and wait until the delivery is under way."""
+def lose_the_mission(start, client):
+    """Order, and kill the mission once the delivery is under way."""
+    feedback = []
+    mission = start("courier", "gain:=0.0")
     client.order(ORDER, feedback.append, within_s=WAIT_S)
     while not feedback:
         client.spin()
+    mission.popen.kill()
+    mission.wait()
 
 
 def test_delivery_goes_on_when_the_mission_is_killed_and_restarted(start, client):
-    feedback = []
-    mission = start("courier", "gain:=0.0")
-    order(client, feedback)
-    mission.popen.kill()
-    mission.wait()
+    lose_the_mission(start, client)
     start("courier", "gain:=1.0")
     result = client.wait(WAIT_S)
     assert (result.outcome, result.text) == (TaskOutcome.SUCCEEDED, "parcel-1")
@@ -40,11 +40,7 @@ def test_delivery_goes_on_when_the_mission_is_killed_and_restarted(start, client
 
 
 def test_cancel_that_nobody_heard_is_asked_for_again(start, client):
-    feedback = []
-    mission = start("courier", "gain:=0.0")
-    order(client, feedback)
-    mission.popen.kill()
-    mission.wait()
+    lose_the_mission(start, client)
     client.cancel()
     start("courier", "gain:=0.0")
     assert client.wait(WAIT_S).outcome is TaskOutcome.CANCELED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lastmile.errors import UserError
-from lastmile.evaluation.scorecard import upper_bound_95
+from lastmile.evaluation.scorecard import upper_bound_95, write_whole
 
 CLOSEST_PERSON_M = 0.3
 """Gap to a person below which an own approach counts as too close."""
@@ -87,10 +86,7 @@ def write_crash(run_dir: Path, about: Mapping[str, Any], text: str) -> None:
 
 def write_summary(run_dir: Path, summary: Mapping[str, Any]) -> None:
     """Write the figures of a run, whole or not at all: half of them would pass for its end."""
-    path = run_dir / SUMMARY
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(run_dir / SUMMARY, summary)
 
 
 def sum_up(records: list[RunRecord]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,7 +177,14 @@ def begin_campaign(path: Path, places: Sequence[str] = CODE) -> dict[str, str]:
 def write_campaign(path: Path, figures: dict[str, Any], taken: dict[str, str]) -> None:
     """Write the figures of a campaign with when, where and on which commit they were taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"taken": taken, **figures}, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, {"taken": taken, **figures})
+
+
+def write_whole(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON whole or not at all: half of it would be taken for all, or for broken."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)
 
 
 def read_campaign(path: Path) -> dict[str, Any] | None:

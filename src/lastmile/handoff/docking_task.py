@@ -161,13 +161,21 @@ class DockingTask:
         if isinstance(answer, Move) and answer.law is not None:
             problem = self._try_law(scene, answer.law)
             if problem:
-                answer = self._wait(scene, f"{problem} {WHERE[self.phase]}")
-                if self.phase is Phase.CONTACT:
-                    # A creep that was not driven has not failed to close the contact.
-                    self._phase_s = scene.stamp_s
+                answer = self._barred(scene, problem)
         if isinstance(answer, Move):
             self.text = answer.reason
         return answer
+
+    def _barred(self, scene: Scene, problem: str) -> Move | Verdict:
+        """Wait until the way is free, or go back where the locker itself is in the way."""
+        no_room = problem == BLOCKED_GROUND or self._is_near(scene)
+        if self.phase is Phase.SEARCH and no_room:
+            why = f"no marker of {self.goal.locker_id} in sight and no room to turn"
+            return self._begin_retreat(scene, why)
+        if self.phase is Phase.CONTACT:
+            # A creep that was not driven has not failed to close the contact.
+            self._phase_s = scene.stamp_s
+        return self._wait(scene, f"{problem} {WHERE[self.phase]}")
 
     # ------------------------------------------------------------------------------------ phases
 
@@ -191,12 +199,9 @@ class DockingTask:
             self._headings.pop(0)
             self._phase_s = scene.stamp_s
             return Move()
-        law = turn_law(self._headings[0], self._config.search_yaw_rate, self._config.approach)
-        bars = self._try_law(scene, law)
-        if bars and (self._is_near(scene) or bars == BLOCKED_GROUND):
-            why = f"no marker of {self.goal.locker_id} in sight and no room to turn"
-            return self._begin_retreat(scene, why)
-        return Move(law)
+        return Move(
+            turn_law(self._headings[0], self._config.search_yaw_rate, self._config.approach)
+        )
 
     def _approach(self, scene: Scene) -> Move | Verdict:
         """Drive to the port; near contact judge the alignment once, and go back if it is bad."""

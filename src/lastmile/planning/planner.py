@@ -38,7 +38,7 @@ from lastmile.types import (
 )
 from lastmile.vehicle.certificate import Certifier, Surroundings, cover_by_discs
 from lastmile.vehicle.description import RobotDescription
-from lastmile.vehicle.motion_plan import Motion, drive_then_brake, stand
+from lastmile.vehicle.motion_plan import drive_then_brake, stand
 
 PREDICTION_S = 6.0
 NEAR_M = 8.0
@@ -94,9 +94,8 @@ class LocalPlanner:
         self._candidates = Candidates(Mpc(config.mpc, people.discs, self._robot_discs_m))
         self._latch = Latch()
         self._guard = CrossingGuard(config.crossing)
-        self._motion: Motion | None = None
-        self._certified = True
-        self._motion_stamp_s = -np.inf
+        self._last: Plan | None = None
+        self._last_stamp_s = -np.inf
         step_s = config.mpc.step_s
         self._stopping = Stopping(robot.limits, step_s, self._certifier)
         self._turning = Turning(step_s, self._certifier)
@@ -142,14 +141,14 @@ class LocalPlanner:
         That is as certified as the last plan was, for each of them ends in such a braking.
         """
         self._candidates.forget()
-        if self._motion is None:
+        if self._last is None:
             pose = np.zeros(3) if odometry is None else odometry.pose_odom_base
             return self._keep(Plan(stand(pose, self._config.mpc.step_s), True, reason), stamp_s)
-        rest = self._motion.after(stamp_s - self._motion_stamp_s)
+        rest = self._last.motion.after(stamp_s - self._last_stamp_s)
         states = np.concatenate([rest.poses, rest.twists], axis=1)
         braking = self._limits.braking_mps2
         motion = drive_then_brake(states, 0, rest.step_s, braking, self._limits)
-        return self._keep(Plan(motion, self._certified, reason), stamp_s)
+        return self._keep(Plan(motion, self._last.certified, reason), stamp_s)
 
     def goal_odom(self) -> np.ndarray:
         """Pose of the goal in odom; heading NaN where any will do."""
@@ -169,8 +168,8 @@ class LocalPlanner:
         ahead_s = float(np.clip(scene.stamp_s - odometry.stamp_s, 0.0, 0.3))
         pose = advance(odometry.pose_odom_base, odometry.twist_base, ahead_s)
         twist = np.array(odometry.twist_base, float)
-        if self._motion is not None:
-            planned = self._motion.after(scene.stamp_s - self._motion_stamp_s).twists[0]
+        if self._last is not None:
+            planned = self._last.motion.after(scene.stamp_s - self._last_stamp_s).twists[0]
             if abs(planned[0] - twist[0]) < 0.3 and abs(planned[1] - twist[1]) < 0.4:
                 twist = planned.copy()
         return Start(scene.stamp_s, pose, twist)
@@ -471,8 +470,7 @@ class LocalPlanner:
         return waited if np.isfinite(waited) else 0.0
 
     def _keep(self, plan: Plan, stamp_s: float) -> Plan:
-        self._motion, self._motion_stamp_s = plan.motion, stamp_s
-        self._certified = plan.certified
+        self._last, self._last_stamp_s = plan, stamp_s
         return plan
 
     def _controller_discs(self, reference: np.ndarray, discs: list[Disc]) -> np.ndarray:
