@@ -6,7 +6,6 @@ import os
 import pytest
 
 from lastmile.errors import UserError
-from lastmile.evaluation import campaign
 from lastmile.evaluation.campaign import read_run, sum_up, write_crash
 
 
