@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from lastmile import types
@@ -38,6 +39,15 @@ def write_run(folder, node="planner"):
         line = types.Diagnostic("timing", types.DiagnosticLevel.OK, "on time", values)
         data = serialize_message(diagnostics_message(node, [line], stamp_s))
         file.write("/diagnostics", data, stamp_s, stamp_s)
+    file.add_channel("/lidar/points", "sensor_msgs/msg/PointCloud2", "")
+    for number in range(10):
+        began_s = 0.1 * number
+        points = np.full((4, 8, 3), 5.0, np.float32)
+        offset_s = np.linspace(0.0, 0.1, 8, dtype=np.float32)
+        turn = types.PointGrid(began_s, "lidar_link", points, np.zeros((4, 8), "f4"), offset_s)
+        published_s = began_s + 0.115
+        data = serialize_message(to_message(turn))
+        file.write("/lidar/points", data, published_s + 0.005, published_s)
     file.close()
 
 
@@ -49,7 +59,9 @@ def test_delays_of_a_recorded_run_are_those_that_lockstep_runs_read(tmp_path):
     assert read.compute["planner"].median_s == pytest.approx(0.02)
     assert read.compute["planner"].p99_s == pytest.approx(0.05)
     assert read.transport["cmd_vel"].median_s == pytest.approx(0.004)
-    assert set(read.transport) == {"cmd_vel"}
+    # From the end of the turn: 15 ms of the driver and 5 ms on the way.
+    assert read.transport["lidar/points"].median_s == pytest.approx(0.02, abs=1e-4)
+    assert set(read.transport) == {"cmd_vel", "lidar/points"}
 
 
 def test_run_without_diagnostics_of_the_stack_is_refused(tmp_path):

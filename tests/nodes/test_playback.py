@@ -58,6 +58,18 @@ def test_values_come_back_in_the_order_of_publication(tmp_path):
     assert states[3] == safety(pytest.approx(3.95))
 
 
+@pytest.mark.parametrize("late_s", [3.0, 30.0])
+def test_message_that_was_taken_late_is_not_lost(tmp_path, late_s):
+    file = Recording(tmp_path / "run.mcap", "zstd", 0)
+    file.add_channel("/cmd_vel", "geometry_msgs/msg/TwistStamped", "")
+    for taken_s in (40.0, 41.0, 42.0):
+        message = serialize_message(to_message(types.Command(taken_s - late_s, 0.5, -0.25)))
+        file.write("/cmd_vel", message, taken_s, taken_s - late_s)
+    file.close()
+    stamps = [stamp_s for stamp_s, *_ in read_recording(tmp_path / "run.mcap", TOPICS)]
+    assert stamps == pytest.approx([40.0 - late_s, 41.0 - late_s, 42.0 - late_s])
+
+
 def test_diagnostics_come_back_under_the_name_of_their_node(tmp_path):
     record(tmp_path / "run.mcap", count=10)
     (observed,) = read_recording(tmp_path / "run.mcap", ("diagnostics",))

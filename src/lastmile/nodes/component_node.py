@@ -185,13 +185,13 @@ class ComponentNode(LifecycleNode):
 
     def spin_some(self) -> None:
         """Do everything that is due now."""
-        monotonic_s = time.monotonic()
+        began, monotonic_s = time.perf_counter(), time.monotonic()
         self._read_clock(monotonic_s)
         stamp_s = self._now(monotonic_s)
         if self._component is not None and stamp_s is not None:
             triggered = self._read_inputs(stamp_s)
             if self._active and (triggered or self._is_due(stamp_s)):
-                self._step(stamp_s)
+                self._step(stamp_s, began)
         self._keep_up(monotonic_s, stamp_s)
 
     def _keep_up(self, monotonic_s: float, stamp_s: float | None) -> None:
@@ -234,24 +234,25 @@ class ComponentNode(LifecycleNode):
             self._due_s = stamp_s
         return stamp_s >= self._due_s
 
-    def _step(self, stamp_s: float) -> None:
-        """Step the component and publish what it says."""
+    def _step(self, stamp_s: float, began: float) -> None:
+        """Step the component and publish what it says; its inputs were read since `began`."""
         lateness_s = 0.0
         if self._due_s is not None and stamp_s >= self._due_s:
             lateness_s = stamp_s - self._due_s
             missed = int(lateness_s / self.spec.period_s)
             self._due_s += (missed + 1) * self.spec.period_s
-        began = time.perf_counter()
+        computes_from = time.perf_counter()
         outputs = self._component.step(stamp_s)
-        self._meter.add(time.perf_counter() - began, lateness_s, bool(outputs))
+        computed_s = time.perf_counter() - computes_from
         self._before_outputs(stamp_s)
         for topic, value in outputs:
-            self._publish(topic, value)
+            self._publish(topic, value, computed_s)
+        self._meter.add(time.perf_counter() - began, lateness_s, bool(outputs))
 
     def _before_outputs(self, stamp_s: float) -> None:
         """Do what must come before the outputs of a step."""
 
-    def _publish(self, topic: str, value: Any) -> None:
+    def _publish(self, topic: str, value: Any, computed_s: float) -> None:
         action, _, part = topic.rpartition("/")
         if action in self._task_servers and part in ("feedback", "result"):
             self._task_servers[action].publish(value)
@@ -261,7 +262,7 @@ class ComponentNode(LifecycleNode):
             self._task_clients[action].cancel(TaskCancel(value.goal_id))
         else:
             value = self._axis.off(value) if self._steady else value
-            self._outputs.publish(topic, value, self._meter.last_wall_s)
+            self._outputs.publish(topic, value, computed_s)
 
     # ---------------------------------------------------------------------------- inputs
 

@@ -105,11 +105,9 @@ class StepMeter:
         self._lateness = 0.0
         self._cpu = time.process_time()
         self._at = time.monotonic()
-        self.last_wall_s = float("nan")
 
     def add(self, wall_s: float, lateness_s: float, published: bool) -> None:
-        """Take one step: how long it computed, how late it began, whether it has outputs."""
-        self.last_wall_s = wall_s
+        """Take one step, inputs read and outputs published: how long, how late, any outputs."""
         self._walls.append(wall_s)
         if published:
             self._published.append(wall_s)

@@ -44,12 +44,12 @@ class Outputs:
         for view in self._views:
             self._send(view.start())
 
-    def publish(self, topic: str, value: Any, step_wall_s: float) -> None:
+    def publish(self, topic: str, value: Any, computed_s: float) -> None:
         """Publish a value on its topic and what the views make of it."""
         if topic not in self._publishers:
             raise KeyError(f"{self._node.get_name()} may not publish {topic!r}; see the node table")
         if isinstance(value, PlannerStatus) and math.isnan(value.solve_time_s):
-            value = dataclasses.replace(value, solve_time_s=step_wall_s)
+            value = dataclasses.replace(value, solve_time_s=computed_s)
         if isinstance(value, CameraImage):
             self._publishers[conversions.CAMERA_INFO_TOPIC].publish(camera_info_message(value))
         self._publishers[topic].publish(conversions.to_message(value))

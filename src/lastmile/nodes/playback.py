@@ -22,11 +22,13 @@ from lastmile.nodes.environment import ros_environment
 from lastmile.nodes.message_types import message_class
 from lastmile.stack.table import NODES
 from lastmile.stack.topics import TOPICS
+from lastmile.types import PointGrid
 
 DIAGNOSTICS = "diagnostics"
 # Messages lie in the file as the recorder took them, topic by topic; within this much recorder
-# time they are put into the order of their publication.
-REORDER_NS = 1_000_000_000
+# time they are put into the order of their publication. At a rate over 1 a recorder that is short
+# of processor time for a moment is seconds of this time behind.
+REORDER_NS = 10_000_000_000
 
 Observed = tuple[float, str, str, Any]
 """Time of publication, publisher, topic and value."""
@@ -69,8 +71,9 @@ def read_recording(path: Path, topics: Collection[str], namespace: str = "/") ->
     """
     Read values out of an MCAP file of the recorder, in the order of their publication.
 
-    A file that ends in the middle, as of a recorder that was killed, gives what is readable, and a
-    warning in the log; so do messages that cannot be read.
+    What the recorder took later than REORDER_NS comes where it lies in the file. A file that ends
+    in the middle, as of a recorder that was killed, gives what is readable, and a warning in the
+    log; so do messages that cannot be read.
 
     Parameters
     ----------
@@ -153,19 +156,33 @@ def _in_order(
     waiting: list[tuple[int, int, tuple[Message, str, str]]] = []
     for number, item in enumerate(messages):
         heapq.heappush(waiting, (item[0].publish_time, number, item))
-        while waiting[0][0] < item[0].log_time - REORDER_NS:
+        while waiting and waiting[0][0] < item[0].log_time - REORDER_NS:
             yield heapq.heappop(waiting)[2]
     while waiting:
         yield heapq.heappop(waiting)[2]
 
 
 def travel_times(
-    path: Path, topics: Collection[str], namespace: str = "/"
+    path: Path, topics: Collection[str], measured: Collection[str], namespace: str = "/"
 ) -> dict[str, list[float]]:
-    """List for each topic how long its messages took from publication to the recorder [s]."""
+    """
+    List for each topic how long its messages took until the recorder had them [s].
+
+    From publication; for the topics in `measured`, those of sensors, from the end of what they
+    measured, so that the work of their driver counts.
+    """
     names = {_full_name(topic, namespace): topic for topic in topics}
     times: dict[str, list[float]] = {}
-    for message, channel, _ in _messages(path, set(names)):
-        taken_s = (message.log_time - message.publish_time) / 1e9
-        times.setdefault(names[channel], []).append(taken_s)
+    for message, channel, kind in _messages(path, set(names)):
+        topic, began_s = names[channel], message.publish_time / 1e9
+        if topic in measured:
+            began_s = _end_of_measurement(topic, message.data, kind)
+        times.setdefault(topic, []).append(message.log_time / 1e9 - began_s)
     return times
+
+
+def _end_of_measurement(topic: str, data: bytes, kind: str) -> float:
+    from rclpy.serialization import deserialize_message
+
+    value = conversions.reader(TOPICS[topic].value)(deserialize_message(data, message_class(kind)))
+    return value.stamp_s + (float(value.offset_s[-1]) if isinstance(value, PointGrid) else 0.0)

@@ -66,8 +66,9 @@ class SimulatorNode(ComponentNode):
                 self._next_at = monotonic_s
             self._count += 1
             self._clock_s = self._due_s = self._count * self.spec.period_s
+            began = time.perf_counter()
             self._read_inputs(self._clock_s)
-            self._step(self._clock_s)
+            self._step(self._clock_s, began)
         self._keep_up(monotonic_s, self._clock_s)
 
     def _must_wait(self, monotonic_s: float) -> bool:

@@ -73,7 +73,7 @@ class GroundConfig:
         0.6, "Distance over which the slope is averaged.", unit="m", low=0.05, high=5.0
     )
     step_min_m: float = param(
-        0.05, "Smallest height step that is a curb; dropped kerbs are lower.",
+        0.04, "Smallest height step that is a curb; dropped kerbs are lower.",
         unit="m", low=0.02, high=0.3,
     )  # fmt: skip
     step_max_m: float = param(
