@@ -17,6 +17,7 @@ from zstandard import ZstdError
 
 from lastmile.errors import UserError
 from lastmile.nodes import conversions
+from lastmile.nodes._fields import seconds
 from lastmile.nodes.diagnostics import diagnostic_values
 from lastmile.nodes.environment import ros_environment
 from lastmile.nodes.message_types import message_class
@@ -184,5 +185,8 @@ def travel_times(
 def _end_of_measurement(topic: str, data: bytes, kind: str) -> float:
     from rclpy.serialization import deserialize_message
 
-    value = conversions.reader(TOPICS[topic].value)(deserialize_message(data, message_class(kind)))
-    return value.stamp_s + (float(value.offset_s[-1]) if isinstance(value, PointGrid) else 0.0)
+    message = deserialize_message(data, message_class(kind))
+    end_s = seconds(message.header.stamp)
+    if TOPICS[topic].value is PointGrid:
+        end_s += float(conversions.reader(PointGrid)(message).offset_s[-1])
+    return end_s
