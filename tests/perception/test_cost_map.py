@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.perception import scenes
@@ -132,6 +134,24 @@ def test_person_who_stood_beside_the_robot_and_left_does_not_stay_in_the_map():
     around = cells(after, *np.meshgrid(np.arange(-0.5, 0.5, 0.1), np.arange(0.6, 1.3, 0.1)))
     assert not (around == Cell.OCCUPIED).any()
     assert not (around == Cell.FREE).any()
+
+
+def test_ground_beside_a_standing_robot_is_not_forgotten_and_ground_out_of_sight_is():
+    """The robot drives up, so that the ground beside it was seen before, and stands."""
+    config = replace(CONFIG, cost_map=replace(CONFIG.cost_map, memory_s=1.0))
+    wall = scenes.Box(-3.0, 2.5, 1.0, 0.2, 1.5)
+
+    def pose(t):
+        return (min(0.0, 1.4 * t - 4.0), 0.0, 0.0)
+
+    def scene(t):
+        # A wall that comes between the robot and ground that it saw.
+        return scenes.Scene(things=(wall,) if t > 3.0 else ())
+
+    after, _ = drive(scene, pose, 55, pipeline=Pipeline(config, scenes.Robot()))
+    assert (cells(after, 0.0, np.arange(0.4, 1.9, 0.1)) == Cell.FREE).all()
+    behind = np.arange(1.15, 1.5, 0.05)
+    assert (cells(after, -3.0 * behind, 2.5 * behind) == Cell.UNKNOWN).all()
 
 
 @pytest.mark.parametrize("yaw_rate", [200.0, 1e300])

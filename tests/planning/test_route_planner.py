@@ -99,6 +99,14 @@ def test_goal_where_the_robot_stands_gives_a_short_route():
     assert arc_lengths(route.points)[-1] < 0.1
 
 
+def test_robot_beside_its_goal_is_not_sent_by_way_of_the_network():
+    goal = staging_pose(SITE.lockers[0])
+    start = goal[:2] - 0.2 * np.array([np.cos(goal[2]), np.sin(goal[2])])
+    route = PLANNER.plan(start, "a")
+    assert arc_lengths(route.points)[-1] == pytest.approx(0.2, abs=1e-6)
+    assert route.goal_yaw == goal[2]
+
+
 def test_start_and_goal_on_one_edge_go_straight():
     start, goal = np.array([0.0, 4.75]), np.array([10.0, 4.75])
     route = PLANNER.plan(start, goal, goal_yaw=1.0)

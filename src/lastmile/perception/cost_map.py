@@ -4,7 +4,9 @@ Rolling grid in odom: what the sensors know of the ground around the robot.
 A cell is FREE only when ground was seen in it, or between two returns of one column whose rays
 pass it low; everything else stays UNKNOWN. Obstacle returns count up, free ground counts down, so
 that a cell clears two scans after the thing went. Things known to move are not entered at all,
-since the obstacle list has them with their predicted paths: they leave no trail. Curbs and
+since the obstacle list has them with their predicted paths: they leave no trail. What was free
+beside the robot stays free while it stands there: the lidar looks over that ground, and what comes
+there has to cross ground that it sees. Curbs and
 drop-offs need two sightings and go only when near ground was often seen without them. Low things
 (under about 0.2 m) between two far rings are seen only when the robot comes nearer.
 """
@@ -25,6 +27,8 @@ SEE_THROUGH_M = 6.0
 """Cells up to this distance are cleared by rays that pass where their hits were."""
 LATELY_S = 0.25
 """Rings skip cells from scan to scan, so that the last scan alone would miss them."""
+BLIND_M = 2.0
+"""Nearer than this the lidar does not see the ground beside the robot."""
 BEYOND_M = 0.25
 """A ray passes a cell when it goes on for this much."""
 
@@ -163,6 +167,7 @@ class CostMap:
             self._high,
         )
         c = self.config
+        self._keep_blind()
         _cost_map.update(
             seen,
             np.array([c.hit, c.clear, c.evidence_max, c.occupied_from, c.step_hit, c.step_from,
@@ -177,6 +182,14 @@ class CostMap:
             self._high,
             self._cells,
         )  # fmt: skip
+
+    def _keep_blind(self) -> None:
+        """Let what is known of the ground near the robot, in the window's middle, not grow old."""
+        middle, reach = self._shape[0] // 2, round(BLIND_M / self.config.resolution_m)
+        near = slice(max(middle - reach, 0), middle + reach + 1)
+        known_s, memory_s = self._known_s[near, near], np.float32(self.config.memory_s)
+        known = known_s > self._now_s - memory_s
+        known_s[known] = np.maximum(known_s[known], self._now_s - memory_s / 2)
 
     def seen_free(self, points_odom: np.ndarray) -> np.ndarray:
         """Tell for points (N, 2) in odom whether free ground was seen there lately."""

@@ -7,9 +7,13 @@ import numpy as np
 from lastmile.planning.config import ArrivalConfig
 from lastmile.planning.local_map import LocalMap
 
+GOAL_NEAR_M = 0.25
 GOAL_BLOCKED_M = 0.8
 GOAL_BLOCKED_S = 2.0
-"""A goal that something stands on counts as reached from this far, when nothing leads nearer."""
+"""
+Who has stood so long counts as arrived this near to the goal, and from the greater distance when
+something stands on the goal. Nobody waits among people for a few centimetres.
+"""
 
 
 class Arrival:
@@ -37,7 +41,8 @@ class Arrival:
         distance_m = float(np.hypot(*(goal - position)))
         near = remaining_m < 1.0 and distance_m < self._config.distance_m
         if not near and distance_m < GOAL_BLOCKED_M and stuck_s > GOAL_BLOCKED_S:
-            near = float(local_map.clearance.sample(goal, 0.0)) < self._field_distance_m
+            clearance_m = float(local_map.clearance.sample(goal, 0.0))
+            near = distance_m < GOAL_NEAR_M or clearance_m < self._field_distance_m
         if not (near or (self.reached and distance_m < self._held_m + 0.1)):
             self.reached = False
             return False

@@ -443,7 +443,7 @@ class LocalPlanner:
             return self._stopping.plan(start, around, "stopping at the goal")
         reason, distance_m = "arrived", float(np.hypot(*d))
         if distance_m > arrival.distance_m + 0.1:
-            reason = f"arrived {distance_m:.2f} m from the goal, which is blocked"
+            reason = f"arrived {distance_m:.2f} m from the goal; nothing led nearer"
         return Plan(stand(start.pose, self._config.mpc.step_s), True, reason, arrived=True)
 
     # ------------------------------------------------------------------------------ bookkeeping

@@ -22,6 +22,8 @@ from lastmile.maps.site import POINT_RADIUS_M, Locker, RouteEdge, Site
 from lastmile.types import EdgeKind, Route, RouteSpan
 
 FARTHEST_FROM_NETWORK_M = 12.0
+BESIDE_M = 3.0
+"""A goal this near is driven to straight, not by way of the network."""
 CONNECTOR_CLEARANCE_M = 0.35
 """Half the robot's width and a little: what a connector keeps from anything that stands."""
 
@@ -121,17 +123,24 @@ class RoutePlanner:
         """
         start_point, start_name, _ = self._end(start, "start")
         goal_point, goal_name, locker = self._end(goal, "goal")
+        yaw = float(staging_pose(locker)[2]) if locker else float(goal_yaw)
+        if self._is_beside(start_point, goal_point, locker):
+            return _assemble([_connector(start_point, goal_point)], yaw)
         shut = self._shut(closed)
         joint_start = self._join(start_point, start_name, None, shut, leaving=True)
         joint_goal = self._join(goal_point, goal_name, locker, shut, leaving=False)
         stretches = self._search(joint_start, joint_goal, shut, start_name, goal_name)
         stretches = [
-            self._connector(start_point, joint_start.point, joint_start.edge),
+            _connector(start_point, joint_start.point, self._edges[joint_start.edge].kind),
             *stretches,
-            self._connector(joint_goal.point, goal_point, joint_goal.edge),
+            _connector(joint_goal.point, goal_point, self._edges[joint_goal.edge].kind),
         ]
-        yaw = float(staging_pose(locker)[2]) if locker else float(goal_yaw)
         return _assemble(stretches, yaw)
+
+    def _is_beside(self, start: np.ndarray, goal: np.ndarray, locker: Locker | None) -> bool:
+        """Tell whether a short free line leads to the goal, so that the network is no help."""
+        near = float(np.hypot(*(goal - start))) < BESIDE_M
+        return near and self._connector_is_free(start, goal, True, locker)
 
     def _shut(self, closed: frozenset[str]) -> np.ndarray:
         if not closed:
@@ -297,11 +306,11 @@ class RoutePlanner:
         points = _part(edge.points, low, high)
         return _Stretch(points if end_m >= start_m else points[::-1], _span(edge))
 
-    def _connector(self, a: np.ndarray, b: np.ndarray, i: int) -> _Stretch:
-        edge = self._edges[i]
-        kind = EdgeKind.FOOTWAY if edge.kind is EdgeKind.CROSSING else edge.kind
-        span = RouteSpan(0.0, 0.0, kind, CONNECTOR_WIDTH_M, CONNECTOR_SPEED_MPS, "", False, 0, 0.0)
-        return _Stretch(np.array([a, b]), span)
+
+def _connector(a: np.ndarray, b: np.ndarray, kind: EdgeKind = EdgeKind.FOOTWAY) -> _Stretch:
+    kind = EdgeKind.FOOTWAY if kind is EdgeKind.CROSSING else kind
+    span = RouteSpan(0.0, 0.0, kind, CONNECTOR_WIDTH_M, CONNECTOR_SPEED_MPS, "", False, 0, 0.0)
+    return _Stretch(np.array([a, b]), span)
 
 
 def edge_cost(edge: RouteEdge, length_m: float) -> float:
