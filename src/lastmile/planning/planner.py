@@ -16,6 +16,7 @@ from lastmile.geometry.predicted_discs import Disc, predict_discs
 from lastmile.geometry.se2 import advance, compose, invert, transform, wrap_angle
 from lastmile.planning import speed as speeds
 from lastmile.planning.arrival import Arrival
+from lastmile.planning.bystanders import Bystanders
 from lastmile.planning.candidates import Candidates
 from lastmile.planning.config import PlannerConfig
 from lastmile.planning.crossing import CrossingGuard
@@ -45,10 +46,6 @@ NEAR_M = 8.0
 """Moving obstacles that do not come nearer are of no concern."""
 CREEPING_MPS = 0.3
 """A robot so slow comes to stand when somebody walks up to it; else it may only turn its side."""
-WARY_S = 1.0
-"""It stands for so long after somebody last did."""
-NEW_S, NEW_WITHIN_M = 0.35, 2.5
-"""Whoever was seen for so short a time and so near may walk up to it: nobody knows yet."""
 HELD_MPS = 0.2
 DANCE_S = 1.0
 """Who comes to stand this soon for people stops straight."""
@@ -101,7 +98,7 @@ class LocalPlanner:
         self._turning = Turning(step_s, self._certifier)
         self._maneuvering = Maneuvering(step_s, self._certifier)
         self._arrival = Arrival(config.arrival, config.mpc.field_distance_m)
-        self._came = "", -np.inf
+        self._bystanders = Bystanders(self._certifier)
         self._best_m = -np.inf
         self._progress_s = np.nan
         self._times_s = np.arange(0.0, PREDICTION_S + 1e-9, config.mpc.step_s)
@@ -190,8 +187,8 @@ class LocalPlanner:
         return Surroundings(local_map, near, self._times_s)
 
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
-        slow = abs(start.twist[0]) < CREEPING_MPS
-        if slow and (comes := self._who_comes(scene, start, around)):
+        self._bystanders.note(scene.obstacles, start.pose)
+        if abs(start.twist[0]) < CREEPING_MPS and (comes := self._who_comes(scene, start, around)):
             self._candidates.forget()
             return self._stopping.plan(start, around, comes)
         arrival = self._arrive(start, around)
@@ -219,13 +216,8 @@ class LocalPlanner:
         return self._stuck(plan, start, around, held=limit[0] < HELD_MPS)
 
     def _who_comes(self, scene: Scene, start: Start, around: Surroundings) -> str:
-        """Say who walks up to the slow robot, did a moment ago (they may hesitate), or might."""
-        comes = self._certifier.is_walked_into(start.pose, around)
-        if comes:
-            self._came = comes, scene.stamp_s
-        came, last_s = self._came
-        wary = came if scene.stamp_s - last_s < WARY_S else ""
-        return comes or wary or _who_is_new(scene.obstacles, start.pose)
+        standing = bool(np.abs(start.twist).max() < STANDING_MPS)
+        return self._bystanders.who(start.stamp_s, start.pose, standing, scene.obstacles, around)
 
     # ------------------------------------------------------------------------- guide and speed
 
@@ -443,7 +435,7 @@ class LocalPlanner:
             return self._stopping.plan(start, around, "stopping at the goal")
         reason, distance_m = "arrived", float(np.hypot(*d))
         if distance_m > arrival.distance_m + 0.1:
-            reason = f"arrived {distance_m:.2f} m from the goal; nothing led nearer"
+            reason = f"arrived {distance_m:.2f} m from the goal: the rest is blocked"
         return Plan(stand(start.pose, self._config.mpc.step_s), True, reason, arrived=True)
 
     # ------------------------------------------------------------------------------ bookkeeping
@@ -505,14 +497,3 @@ def _people_ahead(discs: list[Disc], pose: np.ndarray, rear_m: float) -> list[Di
         and float((disc.centres[0] - pose[:2]) @ forward) > rear_m
         and np.hypot(*(disc.centres[0] - pose[:2])) < NEAR_M
     ]
-
-
-def _who_is_new(obstacles: ObstacleArray, pose: np.ndarray) -> str:
-    """Say which person near the robot was seen for too short a time to have a velocity."""
-    for obstacle in obstacles.obstacles:
-        if obstacle.kind is not ObstacleKind.PERSON or obstacle.age_s >= NEW_S:
-            continue
-        near = np.hypot(*(obstacle.position - pose[:2])) < NEW_WITHIN_M
-        if near and not obstacle.velocity.any():
-            return f"person {obstacle.id} came into view just now"
-    return ""

@@ -1,0 +1,84 @@
+"""Who near the slow robot walks up to it, or might: then it stands."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from lastmile.types import ObstacleArray, ObstacleKind
+from lastmile.vehicle.certificate import Certifier, Surroundings
+
+WARY_S = 1.0
+"""The robot stands for so long after somebody last walked up to it: they may hesitate."""
+NEW_S, NEW_WITHIN_M = 0.35, 2.5
+"""Whoever was seen for so short a time and so near may walk up to it: nobody knows yet."""
+SHIFT_M, SHIFT_S, SHIFT_WITHIN_M = 0.07, 0.5, 1.7
+"""
+What moves so far in so short a time sets off: perception gives a velocity to somebody who stood
+only after 0.6 s of walking, and a robot that stands can wait for that.
+"""
+
+
+class Bystanders:
+    """Remembers who came, and where all that is near was a moment ago."""
+
+    def __init__(self, certifier: Certifier):
+        self._certifier = certifier
+        self._came = "", -np.inf
+        self._places: deque[tuple[float, dict[int, np.ndarray]]] = deque()
+
+    def note(self, obstacles: ObstacleArray, pose: np.ndarray) -> None:
+        """Keep where things without a velocity are near `pose`, (3,) in odom; call at each step."""
+        places = {
+            o.id: o.position
+            for o in obstacles.obstacles
+            if not o.velocity.any() and np.hypot(*(o.position - pose[:2])) < SHIFT_WITHIN_M
+        }
+        if not self._places or obstacles.stamp_s > self._places[-1][0]:
+            self._places.append((obstacles.stamp_s, places))
+        while self._places[0][0] < obstacles.stamp_s - SHIFT_S:
+            self._places.popleft()
+
+    def who(
+        self,
+        stamp_s: float,
+        pose: np.ndarray,
+        standing: bool,
+        obstacles: ObstacleArray,
+        around: Surroundings,
+    ) -> str:
+        """
+        Say who walks up to the robot, did a moment ago, or might; empty for nobody.
+
+        Only a robot that stands minds who may have set off: things seem to shift as it drives.
+        """
+        comes = self._certifier.is_walked_into(pose, around)
+        if comes:
+            self._came = comes, stamp_s
+        came, last_s = self._came
+        wary = came if stamp_s - last_s < WARY_S else ""
+        return (
+            comes
+            or wary
+            or _who_is_new(obstacles, pose)
+            or (self._who_shifts() if standing else "")
+        )
+
+    def _who_shifts(self) -> str:
+        before, now = self._places[0][1], self._places[-1][1]
+        for number, place in now.items():
+            if number in before and np.hypot(*(place - before[number])) > SHIFT_M:
+                return f"obstacle {number} may have set off"
+        return ""
+
+
+def _who_is_new(obstacles: ObstacleArray, pose: np.ndarray) -> str:
+    """Say which person near the robot was seen for too short a time to have a velocity."""
+    for obstacle in obstacles.obstacles:
+        if obstacle.kind is not ObstacleKind.PERSON or obstacle.age_s >= NEW_S:
+            continue
+        near = np.hypot(*(obstacle.position - pose[:2])) < NEW_WITHIN_M
+        if near and not obstacle.velocity.any():
+            return f"person {obstacle.id} came into view just now"
+    return ""

@@ -1,0 +1,63 @@
+"""Who near the robot makes it stand."""
+
+import types
+
+import numpy as np
+import pytest
+
+from lastmile.planning.bystanders import Bystanders
+from lastmile.types import Obstacle, ObstacleArray, ObstacleKind
+
+HERE = np.zeros(3)
+
+
+def seen(stamp_s, place, velocity=(0.0, 0.0), kind=ObstacleKind.STATIC, age_s=9.0):
+    outline = np.asarray(place) + 0.2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    obstacle = Obstacle(
+        7, kind, np.array(place), np.array(velocity), 1e-3 * np.eye(4), outline, 1.7, age_s, True,
+        np.zeros((0, 2)), np.zeros(0), 0.4,
+    )  # fmt: skip
+    return ObstacleArray(stamp_s, (obstacle,))
+
+
+def who_after(speed_mps, standing=True, at=(1.0, 0.8), walker="", **how):
+    """Watch a thing for a second; what is said then."""
+    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda pose, around: walker))
+    for k in range(11):
+        obstacles = seen(0.1 * k, (at[0] - 0.1 * k * speed_mps, at[1]), **how)
+        bystanders.note(obstacles, HERE)
+    return bystanders.who(1.0, HERE, standing, obstacles, None)
+
+
+def test_standing_robot_waits_for_who_begins_to_walk_beside_it():
+    assert who_after(0.3) == "obstacle 7 may have set off"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"speed_mps": 0.05},
+        {"speed_mps": 0.3, "standing": False},
+        {"speed_mps": 0.3, "at": (3.0, 0.8)},
+        {"speed_mps": 0.3, "velocity": (-0.3, 0.0)},
+    ],
+    ids=["stands", "robot drives", "far", "its velocity is known"],
+)
+def test_nobody_else_holds_it(how):
+    assert who_after(**how) == ""
+
+
+def test_person_who_came_into_view_just_now_holds_it():
+    said = who_after(0.0, kind=ObstacleKind.PERSON, age_s=0.2)
+    assert said == "person 7 came into view just now"
+
+
+def test_who_walked_up_a_moment_ago_may_hesitate():
+    walkers = iter(["person 3 walks up to the robot", "", ""])
+    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: next(walkers)))
+    said = []
+    for stamp_s in (0.0, 0.9, 1.1):
+        obstacles = seen(stamp_s, (1.0, 0.8))
+        bystanders.note(obstacles, HERE)
+        said.append(bystanders.who(stamp_s, HERE, True, obstacles, None))
+    assert said == ["person 3 walks up to the robot"] * 2 + [""]
