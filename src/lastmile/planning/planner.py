@@ -199,7 +199,7 @@ class LocalPlanner:
         self.guide = self._find_guide(start, around.local_map)
         if self.guide is None or not self.guide.moves_nearer:
             return self._stuck(self._stopping.plan(start, around, "no way ahead"), start, around)
-        limit, reason = self._speed_limits(scene, start, around)
+        limit, top_mps, reason = self._speed_limits(scene, start, around)
         error = self._heading_error(start)
         if self._turning.wanted(error) and limit[0] > 0.0:
             if abs(start.twist[0]) < STANDING_MPS:
@@ -210,7 +210,7 @@ class LocalPlanner:
             self._candidates.forget()
             plan = self._stopping.plan(start, around, reason or "no way seen free")
         else:
-            plan = self._drive(start, around, limit, reason)
+            plan = self._drive(start, around, limit, top_mps, reason)
         if plan.motion.moves or reason.startswith("crossing"):
             return plan
         return self._stuck(plan, start, around, held=limit[0] < HELD_MPS)
@@ -239,7 +239,7 @@ class LocalPlanner:
         return float(wrap_angle(np.arctan2(d[1], d[0]) - start.pose[2]))
 
     def _speed_limits(self, scene: Scene, start: Start, around: Surroundings):
-        """Speed limit at each point of the guide, and the reason where it is a stop."""
+        """Speed limit at each point of the guide, on any way, and the reason where it is a stop."""
         guide, config, limits = self.guide, self._config.speed, self._limits
         limit = self.reference.speed_limits(
             guide.route_arcs_m, limits.speed_mps, self._config.crossing.drive_mps
@@ -275,7 +275,8 @@ class LocalPlanner:
             front_m = self._robot_radius_m + self._robot_discs_m[-1]
             stop_m = free_m - front_m
             limit = speeds.slow_for_stop(limit, guide.arcs_m, stop_m, config.braking_mps2)
-        return self._stop_at_crossing(scene, start, limit, reason)
+        limit, reason = self._stop_at_crossing(scene, start, limit, reason)
+        return limit, turns, reason
 
     def _stop_at_crossing(self, scene: Scene, start: Start, limit: np.ndarray, reason: str):
         span = self.reference.crossing_ahead(8.0)
@@ -308,7 +309,15 @@ class LocalPlanner:
 
     # ---------------------------------------------------------------------------- the motions
 
-    def _drive(self, start: Start, around: Surroundings, limit: np.ndarray, reason: str) -> Plan:
+    def _drive(
+        self,
+        start: Start,
+        around: Surroundings,
+        limit: np.ndarray,
+        top_mps: float,
+        reason: str,
+    ) -> Plan:
+        """Follow the guide at its speeds; `top_mps` holds for getting out of the way too."""
         config = self._config.mpc
         profile = speeds.sweep_limits(
             limit,
@@ -340,7 +349,7 @@ class LocalPlanner:
                 [
                     limits.acceleration_mps2,
                     0.9 * limits.yaw_acceleration_max,
-                    limits.speed_max_mps,
+                    min(limits.speed_max_mps, max(top_mps, float(start.twist[0]) + 0.02)),
                     yaw_rate_max,
                 ]
             ),
