@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from lastmile.errors import UserError
+from lastmile.geometry.polyline import arc_lengths
 from lastmile.handoff.journal import JournalError
 from lastmile.maps.example import example_site
 from lastmile.maps.lockers import staging_pose
 from lastmile.mission.component import MissionComponent
 from lastmile.mission.config import MissionConfig
+from lastmile.mission.routes import LockerRoutes
 from lastmile.types import (
     CustodyState,
     DeliverGoal,
@@ -298,17 +300,45 @@ def test_parcel_that_is_in_the_locker_counts_as_delivered_though_leaving_fails(t
     assert "could not leave" in result.text
 
 
-def test_blocked_way_is_closed_and_another_is_taken(town):
-    one = town(config=MissionConfig(blocked_timeout_s=2.0))
+def blocked_town(town, **config):
+    """A robot that has just got stuck on the way to the destination."""
+    one = town(config=MissionConfig(**config))
     one.answers["hang"] = {"drive_to_destination"}
     one.order()
     one.run(60.0, lambda: "drive_to_destination" in one.steps)
     one.planner_state = PlannerState.BLOCKED
+    return one
+
+
+def test_blocked_way_is_closed_and_another_is_taken(town):
+    one = blocked_town(town, blocked_timeout_s=2.0, blocked_timeout_max_s=4.0)
     assert one.run(20.0, lambda: one.cancels)
     one.planner_state, one.answers["hang"] = PlannerState.DRIVING, set()
     assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
     assert one.steps.count("drive_to_destination") == 2
     assert one.component._deliveries["order-1"].failures
+
+
+@pytest.mark.parametrize(
+    ("detour_m", "patience_s"), [(0.0, 5.0), (75.0, 30.0), (500.0, 60.0), (np.inf, 60.0)]
+)
+def test_robot_waits_before_what_blocks_it_as_long_as_the_detour_takes(
+    town, monkeypatch, detour_m, patience_s
+):
+    # 45 m of the way are left.
+    monkeypatch.setattr(LockerRoutes, "detour_m", lambda *_: detour_m)
+    one = blocked_town(town, blocked_timeout_s=5.0, blocked_timeout_max_s=60.0)
+    began_s = one.now_s
+    assert one.run(100.0, lambda: one.cancels)
+    assert one.now_s - began_s == pytest.approx(patience_s, abs=1.0)
+
+
+def test_detour_of_a_way_without_another_is_infinite():
+    routes = LockerRoutes(SITE)
+    pose = np.array([0.0, 4.75, 0.0])
+    open_m = arc_lengths(routes.plan(pose, DESTINATION, set()).points)[-1]
+    assert routes.detour_m(pose, DESTINATION, set()) == pytest.approx(open_m)
+    assert routes.detour_m(pose, DESTINATION, {edge.id for edge in SITE.edges}) == np.inf
 
 
 @pytest.mark.parametrize("word", WHOLE_WAY[:-1])

@@ -258,7 +258,7 @@ class MissionComponent:
             self._cancel_sent = True
             return [(f"{self._task.action}/cancel", TaskCancel(self._task.task_id))]
         if self._task.action == "follow_route":
-            blocked = self._watch_blockage(stamp_s)
+            blocked = self._watch_blockage(stamp_s, delivery)
             if blocked:
                 return blocked
         if stamp_s - self._life_s > self._config.task_silence_s:
@@ -297,11 +297,13 @@ class MissionComponent:
         direction = Direction.TO_ROBOT if step is Step.TAKE else Direction.TO_LOCKER
         return HandOverGoal(task_id, order.order_id, order.parcel_id, delivery.locker_id, direction)
 
-    def _watch_blockage(self, stamp_s: float) -> Output:
+    def _watch_blockage(self, stamp_s: float, delivery: Delivery) -> Output:
         """Give up a way that stays blocked, and remember where."""
         if self._driving.hears_planner(stamp_s):
             self._life_s = stamp_s
-        if not self._driving.blocked_too_long(stamp_s) or self._closing or self._cancel_sent:
+        if self._closing or self._cancel_sent:
+            return []
+        if not self._driving.blocked_too_long(stamp_s, delivery):
             return []
         self._closing = self._driving.blocked_edge()
         return [("follow_route/cancel", TaskCancel(self._task.task_id))]

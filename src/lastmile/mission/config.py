@@ -18,7 +18,14 @@ class MissionConfig:
     retry_wait_s: float = param(3.0, "Wait before another try.", unit="s", low=0.0, high=600.0)
     blocked_timeout_s: float = param(
         30.0,
-        "How long the planner may be blocked before another route is tried.",
+        "How long the planner is blocked, at least, before another route is tried.",
+        unit="s",
+        low=1.0,
+        high=3600.0,
+    )
+    blocked_timeout_max_s: float = param(
+        120.0,
+        "The same at most: between the two the robot waits for as long as the detour would take.",
         unit="s",
         low=1.0,
         high=3600.0,

@@ -18,6 +18,8 @@ from lastmile.types import (
     Route,
 )
 
+DETOUR_MPS = 1.0
+"""How fast a robot gets ahead in the long run, people and crossings counted."""
 FIT = (LocalizationState.TRACKING, LocalizationState.DEGRADED)
 
 
@@ -37,6 +39,7 @@ class Driving:
         self._route: Route | None = None
         self._no_pose_since_s: float | None = None
         self._blocked_since_s: float | None = None
+        self._patience_s: float | None = None
 
     def receive_pose(self, status: PoseEstimate) -> None:
         """Take a pose."""
@@ -84,16 +87,36 @@ class Driving:
         fresh = stamp_s - status.stamp_s <= self._config.input_age_max_s
         return fresh and status.route_id == self._route.id
 
-    def blocked_too_long(self, stamp_s: float) -> bool:
-        """Tell whether the way has been blocked for so long that another one is wanted."""
+    def blocked_too_long(self, stamp_s: float, delivery: Delivery) -> bool:
+        """
+        Tell whether the way has been blocked for so long that another one is wanted.
+
+        What blocks it is mostly people, who go. Whoever waits as long as the detour would take
+        loses at most twice what the better choice would have cost (the ski rental problem: Karlin,
+        Manasse, Rudolph and Sleator, 1988, "Competitive snoopy caching").
+        """
         if not self.hears_planner(stamp_s):
             return False
         if self._status.state is not PlannerState.BLOCKED:
             self._blocked_since_s = None
             return False
         if self._blocked_since_s is None:
-            self._blocked_since_s = stamp_s
-        return stamp_s - self._blocked_since_s > self._config.blocked_timeout_s
+            self._blocked_since_s, self._patience_s = stamp_s, None
+        blocked_s = stamp_s - self._blocked_since_s
+        if blocked_s <= self._config.blocked_timeout_s:
+            return False
+        if self._patience_s is None:
+            self._patience_s = self._detour_s(stamp_s, delivery)
+        return blocked_s > self._patience_s
+
+    def _detour_s(self, stamp_s: float, delivery: Delivery) -> float:
+        """Time that the way around what blocks the robot would take more, as far as it counts."""
+        pose_map_base = self._usable_pose(stamp_s)
+        if pose_map_base is None:
+            return self._config.blocked_timeout_max_s
+        closed = delivery.closed | {self.blocked_edge()}
+        way_m = self._routes.detour_m(pose_map_base, delivery.locker_id, closed)
+        return min((way_m - self.remaining_m()) / DETOUR_MPS, self._config.blocked_timeout_max_s)
 
     def blocked_edge(self) -> str:
         """Edge of the map where the robot is blocked now, empty when it is not."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from lastmile.geometry import polyline
@@ -19,7 +21,11 @@ class LockerRoutes:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._planner: RoutePlanner | None = None
+
+    @cached_property
+    def _planner(self) -> RoutePlanner:
+        """Made at the first question: it takes a moment that a mission without orders can save."""
+        return RoutePlanner(self._site)
 
     def plan(self, pose_map_base: np.ndarray, locker_id: str, closed: set[str]) -> Route:
         """
@@ -31,8 +37,6 @@ class LockerRoutes:
             If there is no way at all.
 
         """
-        if self._planner is None:
-            self._planner = RoutePlanner(self._site)
         start = np.asarray(pose_map_base[:2], dtype=float)
         try:
             return self._planner.plan(start, locker_id, closed=frozenset(closed))
@@ -40,6 +44,14 @@ class LockerRoutes:
             if not closed:
                 raise
             return self._planner.plan(start, locker_id)
+
+    def detour_m(self, pose_map_base: np.ndarray, locker_id: str, closed: set[str]) -> float:
+        """Length of the way around what is closed, infinite where there is none."""
+        try:
+            route = self._planner.plan(pose_map_base[:2], locker_id, closed=frozenset(closed))
+        except RouteError:
+            return np.inf
+        return float(polyline.arc_lengths(route.points)[-1])
 
     def edge_ahead(self, route: Route, progress_m: float) -> str:
         """Id of the site's edge where a robot that is blocked at `progress_m` cannot go on."""

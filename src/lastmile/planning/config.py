@@ -245,7 +245,7 @@ class ArrivalConfig:
     heading_deg: float = param(3.0, "Turned well enough.", unit="deg", low=0.2, high=30.0)
     blocked_s: float = param(8.0, "Standing this long is BLOCKED.", unit="s", low=1.0, high=600.0)
     fail_s: float = param(
-        60.0, "Blocked this long fails the route.", unit="s", low=2.0, high=3600.0
+        240.0, "Blocked this long fails the route.", unit="s", low=2.0, high=3600.0
     )
     route_distance_max_m: float = param(
         6.0, "Farther from its route the robot does not start.", unit="m", low=0.5, high=50.0
