@@ -245,14 +245,22 @@ class ComponentNode(LifecycleNode):
         outputs = self._component.step(stamp_s)
         computed_s = time.perf_counter() - computes_from
         self._before_outputs(stamp_s)
+        values = []
         for topic, value in outputs:
-            self._publish(topic, value, computed_s)
+            if not self._tell_task(topic, value):
+                value = self._axis.off(value) if self._steady else value
+                self._outputs.publish(topic, value, computed_s)
+                values.append((topic, value))
         self._meter.add(time.perf_counter() - began, lateness_s, bool(outputs))
+        # Nobody who drives waits for pictures.
+        for topic, value in values:
+            self._outputs.show(topic, value)
 
     def _before_outputs(self, stamp_s: float) -> None:
         """Do what must come before the outputs of a step."""
 
-    def _publish(self, topic: str, value: Any, computed_s: float) -> None:
+    def _tell_task(self, topic: str, value: Any) -> bool:
+        """Send what belongs to a task to its other side; tell whether it was that."""
         action, _, part = topic.rpartition("/")
         if action in self._task_servers and part in ("feedback", "result"):
             self._task_servers[action].publish(value)
@@ -261,8 +269,8 @@ class ComponentNode(LifecycleNode):
         elif action in self._task_clients and part == "cancel":
             self._task_clients[action].cancel(TaskCancel(value.goal_id))
         else:
-            value = self._axis.off(value) if self._steady else value
-            self._outputs.publish(topic, value, computed_s)
+            return False
+        return True
 
     # ---------------------------------------------------------------------------- inputs
 

@@ -45,7 +45,7 @@ class Outputs:
             self._send(view.start())
 
     def publish(self, topic: str, value: Any, computed_s: float) -> None:
-        """Publish a value on its topic and what the views make of it."""
+        """Publish a value on its topic; `computed_s` is how long its step took."""
         if topic not in self._publishers:
             raise KeyError(f"{self._node.get_name()} may not publish {topic!r}; see the node table")
         if isinstance(value, PlannerStatus) and math.isnan(value.solve_time_s):
@@ -53,6 +53,9 @@ class Outputs:
         if isinstance(value, CameraImage):
             self._publishers[conversions.CAMERA_INFO_TOPIC].publish(camera_info_message(value))
         self._publishers[topic].publish(conversions.to_message(value))
+
+    def show(self, topic: str, value: Any) -> None:
+        """Publish what the views make of a value."""
         for view in self._views:
             if self._is_seen(view):
                 self._send(view.show(topic, value))
