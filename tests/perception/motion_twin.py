@@ -17,7 +17,7 @@ def predict(state: MotionState, dt_s: float, config) -> MotionState:
     as_moving = np.concatenate([state.standing, np.zeros_like(state.standing)], axis=1)
     as_moving_P = np.zeros_like(state.moving_P)
     as_moving_P[:, :2, :2] = state.standing_P
-    as_moving_P[:, 2, 2] = as_moving_P[:, 3, 3] = config.speed_prior_mps**2
+    as_moving_P[:, 2, 2] = as_moving_P[:, 3, 3] = config.set_off_mps**2
     moving, moving_P = _mix(state.moving, state.moving_P, as_moving, as_moving_P, stays)
     standing, standing_P = _mix(
         state.standing, state.standing_P, state.moving[:, :2], state.moving_P[:, :2, :2], stands

@@ -62,10 +62,13 @@ def test_velocity_of_a_walking_person_is_good_after_two_seconds():
 def test_standing_things_have_no_velocity():
     rng = np.random.default_rng(4)
     poles = rng.uniform(-12, 12, (30, 2))
+    # Two centimetres right beside the robot, where hundreds of points are averaged; five far off.
+    noise_m = np.clip(0.01 * np.hypot(*poles.T), 0.02, 0.05)[:, None]
     tracker = Tracker(CONFIG)
     moving = []
     for k in range(100):
-        tracker.update(0.1 * k, detections(poles + rng.normal(0, 0.05, poles.shape)), nowhere)
+        seen = poles + rng.normal(0, 1, poles.shape) * noise_m
+        tracker.update(0.1 * k, detections(seen), nowhere)
         moving.append(np.hypot(*tracker.velocities().T) > 0.1)
     assert np.mean(np.concatenate(moving)) < 0.002
 
@@ -155,6 +158,24 @@ def test_walker_who_stood_has_a_velocity_soon_after_setting_off(seed):
     run(tracker, seen[50:59, None], start=5.0)
     assert [t.id for t in tracker.tracks] == [1]
     assert np.hypot(*(tracker.velocities()[0] - velocity[58])) < 0.5
+
+
+def test_who_sets_off_beside_the_robot_has_a_velocity_within_four_tenths_of_a_second():
+    late = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        t = 0.1 * np.arange(40)
+        way = np.where(t > 3.0, 0.9 * (t - 3.0) ** 2, 0.0)
+        seen = np.stack([1.0 - way, 1.0 + 0.0 * way], axis=1) + rng.normal(0, 0.015, (40, 2))
+        tracker = Tracker(CONFIG)
+        run(tracker, seen[:30, None])
+        for k in range(30, 40):
+            run(tracker, seen[k : k + 1, None], start=t[k])
+            if tracker.moving[0]:
+                break
+        late.append(t[k] - 3.0)
+    assert np.median(late) < 0.45
+    assert max(late) < 0.65
 
 
 def test_pole_that_comes_into_view_is_not_taken_for_the_walker_lost_there():

@@ -164,6 +164,10 @@ class TrackerConfig:
     speed_prior_mps: float = param(
         1.5, "Standard deviation of the first speed.", unit="m/s", low=0.1, high=20.0
     )
+    set_off_mps: float = param(
+        0.8, "The same of a standing thing that sets off, within a scan.",
+        unit="m/s", low=0.1, high=20.0,
+    )  # fmt: skip
     gate_sigma: float = param(3.5, "Gate of the association.", low=1.0, high=10.0)
     gate_min_m: float = param(
         0.35, "Detections this near always pass the gate.", unit="m", low=0.05, high=3.0

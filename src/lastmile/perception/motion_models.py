@@ -88,7 +88,7 @@ def predict(state: MotionState, dt_s: float, config: TrackerConfig) -> MotionSta
         state.p_moving,
         dt_s,
         config.switch_probability,
-        config.speed_prior_mps**2,
+        config.set_off_mps**2,
         config.acceleration_mps2**2,
         config.static_drift_mps**2,
         np.zeros((1, 4)),

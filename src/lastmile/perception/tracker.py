@@ -24,6 +24,8 @@ SMALL_M = 1.2
 ROAD_SPEED_SIGMA_MPS = 8.0
 """First deviation of the speed of long or distant things, which may be traffic."""
 FAR_M = 15.0
+MANY_POINTS_M, NEAREST_SHARE = 5.0, 0.4
+"""Nearer than this the deviation of a centre shrinks with the distance, down to this share."""
 FRESH_STANDING = 0.1
 """Freshness that noise alone gives to standing things."""
 VISIBLE_MISSES_MAX = 4
@@ -41,6 +43,8 @@ PROVEN_HITS = 6
 """Fewer detections do not carry a thing through an occlusion."""
 MOVING_HITS = 4
 """Fewer detections make no velocity."""
+GAIT_S = 0.15
+"""Who walked so short a time ago still does: a step looks like standing for a scan."""
 MOVED_SCANS = 5
 """A thing that was taken to move in fewer scans is not remembered for it: pieces of a front right
 before the robot flicker for a few scans and would count as people from then on."""
@@ -249,8 +253,10 @@ class Tracker:
 
     def _sigma(self, detections: Detections) -> np.ndarray:
         c = self.config
+        # Up close a thing's hundreds of points average out; who sets off there must show soon.
+        share = np.clip(detections.range_m / MANY_POINTS_M, NEAREST_SHARE, 1.0)
         return (
-            c.position_sigma_m
+            share * c.position_sigma_m
             + c.extent_sigma * np.maximum(detections.length_m - 0.5, 0.0)
             + c.range_sigma * detections.range_m
         )
@@ -451,9 +457,9 @@ class Tracker:
 
     def _judge(self) -> None:
         """Confirm tracks and note motion."""
-        self.moving = self._moving()
+        now = self._moving()
         speed = np.hypot(self._state.moving[:, 2], self._state.moving[:, 3])
-        for track, moves, v in zip(self.tracks, self.moving, speed.tolist(), strict=True):
+        for track, moves, v in zip(self.tracks, now, speed.tolist(), strict=True):
             track.confirmed |= (
                 track.hits >= self.config.confirm_hits or track.range_m < self.config.confirm_near_m
             )
@@ -462,6 +468,8 @@ class Tracker:
                 track.moved_scans += 1
                 if track.hits >= 5:
                     track.top_speed_mps = max(0.98 * track.top_speed_mps, v)
+        moved_s = np.array([t.moved_s for t in self.tracks])
+        self.moving = now | (self.stamp_s - moved_s < GAIT_S)
 
 
 def _without(count: int, taken: np.ndarray) -> np.ndarray:
