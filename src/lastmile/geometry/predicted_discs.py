@@ -26,15 +26,6 @@ class Disc:
     moving: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Knots:
-    """Where times lie on a prediction: knot before, part of the step after it (T, 1), (T,)."""
-
-    before: np.ndarray
-    part: np.ndarray
-    part_held: np.ndarray
-
-
 def predict_discs(
     obstacles: tuple[Obstacle, ...],
     age_s: float,
@@ -65,23 +56,18 @@ def predict_discs(
         What does not come so near to it is left out.
 
     """
-    discs = []
     times_s = age_s + times_s
-    knots: dict[tuple[float, int], Knots] = {}
-    for obstacle, moving in _concerning(obstacles, times_s[-1], moving_mps, position, reach_m):
-        key = obstacle.prediction_dt_s, len(obstacle.predicted_path)
-        if key not in knots:
-            knots[key] = _find_knots(times_s, *key)
-        centres, sigma = _path(obstacle, times_s, knots[key], moving)
-        x, y = centres[:, 0] - position[0], centres[:, 1] - position[1]
-        if (x * x + y * y).min() >= (reach_m + LENGTH_MAX_M) ** 2:
-            continue
-        sigma = np.minimum(sigma, sigma_max_m)
-        for offset, radius_m in _cover(obstacle):
-            discs.append(
-                Disc(obstacle.id, obstacle.kind, radius_m, centres + offset, sigma, moving)
-            )
-    return discs
+    concerning = list(_concerning(obstacles, times_s[-1], moving_mps, position, reach_m))
+    centres, sigma = _paths(concerning, times_s)
+    x, y = centres[..., 0] - position[0], centres[..., 1] - position[1]
+    near = (x * x + y * y).min(axis=1) < (reach_m + LENGTH_MAX_M) ** 2
+    sigma = np.minimum(sigma, sigma_max_m)
+    return [
+        Disc(obstacle.id, obstacle.kind, radius_m, centres[i] + offset, sigma[i], moving)
+        for i, (obstacle, moving) in enumerate(concerning)
+        if near[i]
+        for offset, radius_m in _cover(obstacle)
+    ]
 
 
 def _concerning(
@@ -103,31 +89,55 @@ def _concerning(
             yield obstacle, moving
 
 
-def _find_knots(times_s: np.ndarray, dt_s: float, steps: int) -> Knots:
-    """Place times among the points of predictions, which mostly have the same steps."""
-    if steps == 0:
-        return Knots(np.zeros(0, int), np.zeros(0), np.zeros(0))
-    at = times_s / dt_s
-    before = np.clip(at.astype(int), 0, steps - 1)
-    # Beyond its end a prediction goes on with its last speed, while sigma stays.
-    part = np.maximum(at - before, 0.0)
-    return Knots(before, part[:, None], np.minimum(part, 1.0))
-
-
-def _path(
-    obstacle: Obstacle, times_s: np.ndarray, knots: Knots, moving: bool
+def _paths(
+    concerning: list[tuple[Obstacle, bool]], times_s: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Centres and sigma at times after the stamp of the obstacle."""
-    position = np.asarray(obstacle.position, float)
-    if not moving:
-        return np.repeat(position[None], len(times_s), axis=0), np.zeros(len(times_s))
-    if len(obstacle.predicted_path) == 0:
-        return position + times_s[:, None] * obstacle.velocity, 0.05 + 0.15 * times_s
-    path = np.concatenate([position[None], obstacle.predicted_path])
-    sigma = np.concatenate([[0.0], obstacle.predicted_sigma])
-    way, growth = path[1:] - path[:-1], sigma[1:] - sigma[:-1]
-    k = knots.before
-    return path[k] + knots.part * way[k], sigma[k] + knots.part_held * growth[k]
+    """Centres (N, T, 2) and sigmas (N, T) at times after the stamp of the obstacles."""
+    centres = np.empty((len(concerning), len(times_s), 2))
+    sigma = np.zeros((len(concerning), len(times_s)))
+    alike: dict[tuple[float, int], list[int]] = {}
+    for i, (obstacle, moving) in enumerate(concerning):
+        if moving:
+            key = obstacle.prediction_dt_s, len(obstacle.predicted_path)
+            alike.setdefault(key, []).append(i)
+        else:
+            centres[i] = obstacle.position
+    for (dt_s, steps), rows in alike.items():
+        moving_ones = [concerning[i][0] for i in rows]
+        follow = _follow_predictions if steps else _follow_velocities
+        centres[rows], sigma[rows] = follow(moving_ones, times_s, dt_s)
+    return centres, sigma
+
+
+def _follow_predictions(
+    obstacles: list[Obstacle], times_s: np.ndarray, dt_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and sigmas by predictions of the same steps, which mostly all have."""
+    position = np.array([o.position for o in obstacles], float)
+    path = np.concatenate(
+        [position[:, None], np.array([o.predicted_path for o in obstacles])], axis=1
+    )
+    sigma = np.concatenate(
+        [np.zeros((len(obstacles), 1)), np.array([o.predicted_sigma for o in obstacles])], axis=1
+    )
+    at = times_s / dt_s
+    knot = np.clip(at.astype(int), 0, path.shape[1] - 2)
+    # Beyond its end a prediction goes on with its last speed, while sigma stays.
+    part = np.maximum(at - knot, 0.0)
+    way, growth = path[:, 1:] - path[:, :-1], sigma[:, 1:] - sigma[:, :-1]
+    return (
+        path[:, knot] + part[:, None] * way[:, knot],
+        sigma[:, knot] + np.minimum(part, 1.0) * growth[:, knot],
+    )
+
+
+def _follow_velocities(
+    obstacles: list[Obstacle], times_s: np.ndarray, dt_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and sigmas of obstacles that come without a prediction."""
+    position = np.array([o.position for o in obstacles], float)[:, None]
+    velocity = np.array([o.velocity for o in obstacles], float)[:, None]
+    return position + times_s[:, None] * velocity, 0.05 + 0.15 * times_s
 
 
 def _cover(obstacle: Obstacle) -> list[tuple[np.ndarray, float]]:
@@ -136,19 +146,20 @@ def _cover(obstacle: Obstacle) -> list[tuple[np.ndarray, float]]:
     if len(outline) < 3:
         return [(np.zeros(2), 0.3)]
     middle = outline.sum(axis=0) / len(outline)
-    (xx, xy), (_, yy) = ((outline - middle).T @ (outline - middle)).tolist()
+    about = outline - middle
+    (xx, xy), (_, yy) = (about.T @ about).tolist()
     turn = 0.5 * math.atan2(2.0 * xy, xx - yy)
     c, s = math.cos(turn), math.sin(turn)
     axes = np.array([[c, s], [-s, c]])
-    spread = (outline - middle) @ axes.T
-    low, high = spread.min(axis=0), spread.max(axis=0)
+    along, across = (about @ axes.T).T.tolist()
+    low, high = np.array([min(along), min(across)]), np.array([max(along), max(across)])
     length, width = (high - low).tolist()
     centre = middle + 0.5 * (low + high) @ axes
     count = min(max(math.ceil(length / max(width, 0.4)), 1), 4)
     if count == 1:
-        away = outline - centre
-        return [(centre, math.sqrt((away * away).sum(axis=1).max()))]
+        away = (outline - centre).tolist()
+        return [(centre, math.sqrt(max(dx * dx + dy * dy for dx, dy in away)))]
     piece = length / count
     radius = math.hypot(0.5 * piece, 0.5 * width)
-    along = [(k + 0.5) * piece - 0.5 * length for k in range(count)]
-    return [(centre + a * axes[0], radius) for a in along]
+    steps = [(k + 0.5) * piece - 0.5 * length for k in range(count)]
+    return [(centre + step * axes[0], radius) for step in steps]
