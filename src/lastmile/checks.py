@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lastmile.geometry.se2 import wrap_angle
@@ -56,11 +58,10 @@ def odometry_breaks(before: OdometryEstimate, after: OdometryEstimate) -> bool:
     gap_s = after.stamp_s - before.stamp_s
     if gap_s > BREAK_S:
         return True
-    step = np.asarray(after.pose_odom_base) - np.asarray(before.pose_odom_base)
-    turn = abs(float(wrap_angle(step[2])))
-    return bool(
-        np.hypot(*step[:2]) > SPEED_MAX_MPS * gap_s + JUMP_M
-        or turn > YAW_RATE_MAX_RADPS * gap_s + JUMP_RAD
+    dx, dy, turn = np.subtract(after.pose_odom_base, before.pose_odom_base).tolist()
+    return (
+        math.hypot(dx, dy) > SPEED_MAX_MPS * gap_s + JUMP_M
+        or abs(wrap_angle(turn)) > YAW_RATE_MAX_RADPS * gap_s + JUMP_RAD
     )
 
 

@@ -93,7 +93,7 @@ class CommandGate:
             raise ValueError(f"stamp is {stamp_s!r}, it must be finite")
         if stamp_s < self._now_s:
             self._set_back(stamp_s)
-        dt_s = float(np.clip(stamp_s - self._now_s, 0.0, STEP_MAX_S))
+        dt_s = min(max(stamp_s - self._now_s, 0.0), STEP_MAX_S)
         self._now_s = stamp_s
         while self._early:
             self.inbox.put(*self._early.popleft(), self._now_s)
@@ -235,8 +235,9 @@ class CommandGate:
 
     def _certificate_cause(self, plan: Trajectory) -> str:
         """Let a plan that was not found free only brake: that is better than any other way."""
-        rises = (np.diff(np.abs(plan.twists), axis=0) > 1e-6).any()
-        return "" if plan.certified or not rises else f"{plan.source.value}: not certified free"
+        if plan.certified or not (np.diff(np.abs(plan.twists), axis=0) > 1e-6).any():
+            return ""
+        return f"{plan.source.value}: not certified free"
 
     def _wanted(self, decision: Decision) -> np.ndarray:
         if decision.plan is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,8 @@ class TrackingError:
 
     def beyond(self, config: TrackingConfig) -> bool:
         """Tell whether the robot is too far from the plan to follow it."""
-        distance = np.hypot(self.along_m, self.lateral_m)
-        return bool(distance > config.error_max_m or abs(self.heading) > config.error_max_rad)
+        distance = math.hypot(self.along_m, self.lateral_m)
+        return distance > config.error_max_m or abs(self.heading) > config.error_max_rad
 
 
 def sample_trajectory(plan: Trajectory, elapsed_s: float) -> tuple[np.ndarray, np.ndarray]:
@@ -45,11 +46,9 @@ def tracking_error(plan: Trajectory, odometry: OdometryEstimate, stamp_s: float)
     wanted, _ = sample_trajectory(plan, stamp_s - plan.stamp_s)
     ahead_s = min(max(stamp_s - odometry.stamp_s, 0.0), 0.3)
     pose = advance(odometry.pose_odom_base, odometry.twist_base, ahead_s)
-    dx, dy = wanted[:2] - pose[:2]
-    c, s = np.cos(pose[2]), np.sin(pose[2])
-    return TrackingError(
-        float(c * dx + s * dy), float(c * dy - s * dx), float(wrap_angle(wanted[2] - pose[2]))
-    )
+    dx, dy, turn = (wanted - pose).tolist()
+    c, s = math.cos(pose[2]), math.sin(pose[2])
+    return TrackingError(c * dx + s * dy, c * dy - s * dx, wrap_angle(turn))
 
 
 def follow(
@@ -71,7 +70,7 @@ def follow(
     dw = config.gain_heading * error.heading + config.gain_lateral * speed * error.lateral_m
     return np.array(
         [
-            speed * np.cos(error.heading) + _bound(dv, config.speed_correction_max_mps),
+            speed * math.cos(error.heading) + _bound(dv, config.speed_correction_max_mps),
             yaw_rate + _bound(dw, config.yaw_rate_correction_max),
         ]
     )
@@ -83,12 +82,14 @@ def limit_twist(wanted: np.ndarray, last: np.ndarray, dt_s: float, limits: Motio
 
     Slowing down may use emergency braking, because a plan that brakes so hard has its reason.
     """
-    speed = float(np.clip(wanted[0], -limits.reverse_speed_max_mps, limits.speed_max_mps))
-    yaw_rate = _bound(float(wanted[1]), limits.yaw_rate_max)
+    speed, yaw_rate = wanted.tolist()
+    speed = min(max(speed, -limits.reverse_speed_max_mps), limits.speed_max_mps)
+    yaw_rate = _bound(yaw_rate, limits.yaw_rate_max)
     braking = limits.emergency_braking_mps2
-    speed = _slew(speed, float(last[0]), limits.acceleration_mps2, braking, dt_s)
+    last_speed, last_yaw_rate = last.tolist()
+    speed = _slew(speed, last_speed, limits.acceleration_mps2, braking, dt_s)
     turn = limits.yaw_acceleration_max * dt_s
-    return np.array([speed, float(np.clip(yaw_rate, last[1] - turn, last[1] + turn))])
+    return np.array([speed, min(max(yaw_rate, last_yaw_rate - turn), last_yaw_rate + turn)])
 
 
 def brake_twist(
@@ -99,14 +100,15 @@ def brake_twist(
 
     The robot stays on an arc: of the given curvature, or that of the last command.
     """
-    speed = _towards_zero(float(last[0]), braking_mps2 * dt_s)
-    if abs(last[0]) < 0.05:
-        return np.array([speed, _towards_zero(float(last[1]), yaw_braking * dt_s)])
+    last_speed, last_yaw_rate = last.tolist()
+    speed = _towards_zero(last_speed, braking_mps2 * dt_s)
+    if abs(last_speed) < 0.05:
+        return np.array([speed, _towards_zero(last_yaw_rate, yaw_braking * dt_s)])
     if curvature is None:
-        return np.array([speed, float(last[1]) * speed / float(last[0])])
+        return np.array([speed, last_yaw_rate * speed / last_speed])
     turn = yaw_braking * dt_s
     wanted = curvature * speed
-    return np.array([speed, float(np.clip(wanted, last[1] - turn, last[1] + turn))])
+    return np.array([speed, min(max(wanted, last_yaw_rate - turn), last_yaw_rate + turn)])
 
 
 def _slew(wanted: float, last: float, acceleration: float, braking: float, dt_s: float) -> float:
@@ -117,12 +119,12 @@ def _slew(wanted: float, last: float, acceleration: float, braking: float, dt_s:
     else:
         low, high = last - acceleration * dt_s, last + braking * dt_s
         high = min(high, 0.0) if last < 0.0 else high
-    return float(np.clip(wanted, low, high))
+    return min(max(wanted, low), high)
 
 
 def _towards_zero(value: float, step: float) -> float:
-    return float(np.copysign(max(abs(value) - step, 0.0), value))
+    return math.copysign(max(abs(value) - step, 0.0), value)
 
 
 def _bound(value: float, limit: float) -> float:
-    return float(min(max(value, -limit), limit))
+    return min(max(value, -limit), limit)

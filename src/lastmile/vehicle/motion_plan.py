@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,24 +58,24 @@ def drive_then_brake(
     The yaw rate follows the curvature of the planned way as the speed falls.
     """
     stages = min(stages, len(states) - 1)
-    twists = [states[k, 3:5].copy() for k in range(stages + 1)]
+    twists = states[: stages + 1, 3:5].tolist()
     steps = np.hypot(*np.diff(states[:, :2], axis=0).T)
     arcs = np.concatenate([[0.0], np.cumsum(steps)])
     speeds = states[:, 3]
     safe = np.where(np.abs(speeds) < 0.1, np.inf, speeds)
     curvature = np.clip(states[:, 4] / safe, -4.0, 4.0)
     s = arcs[stages]
-    v, w = float(twists[-1][0]), float(twists[-1][1])
+    v, w = twists[-1]
     turn = limits.yaw_acceleration_max * step_s
     while abs(v) > 1e-9 or abs(w) > 1e-9:
-        slower = float(np.copysign(max(abs(v) - braking_mps2 * step_s, 0.0), v))
+        slower = math.copysign(max(abs(v) - braking_mps2 * step_s, 0.0), v)
         s += 0.5 * abs(v + slower) * step_s
         wanted = slower * float(np.interp(s, arcs, curvature))
-        w = float(np.clip(wanted, w - turn, w + turn))
+        w = min(max(wanted, w - turn), w + turn)
         v = slower
         if v == 0.0 and abs(w) < 1e-9:
             w = 0.0
-        twists.append(np.array([v, w]))
+        twists.append([v, w])
     return integrate(states[0, :3], np.array(twists), step_s)
 
 
@@ -82,8 +83,8 @@ def integrate(pose: np.ndarray, twists: np.ndarray, step_s: float) -> Motion:
     """Poses that follow from twists that change linearly between the steps."""
     poses = [np.array(pose, float)]
     poses[0][2] = float(wrap_angle(poses[0][2]))
-    for k in range(len(twists) - 1):
-        poses.append(advance(poses[-1], 0.5 * (twists[k] + twists[k + 1]), step_s))
+    for twist in 0.5 * (twists[:-1] + twists[1:]):
+        poses.append(advance(poses[-1], twist, step_s))
     if len(twists) == 1:
         return stand(poses[0], step_s)
     return Motion(step_s, np.array(poses), np.asarray(twists, float))
