@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -30,10 +31,11 @@ class Bystanders:
 
     def note(self, obstacles: ObstacleArray, pose: np.ndarray) -> None:
         """Keep where things without a velocity are near `pose`, (3,) in odom; call at each step."""
+        here = pose[:2].tolist()
         places = {
             o.id: o.position
             for o in obstacles.obstacles
-            if not o.velocity.any() and np.hypot(*(o.position - pose[:2])) < SHIFT_WITHIN_M
+            if math.dist(o.position.tolist(), here) < SHIFT_WITHIN_M and not o.velocity.any()
         }
         if not self._places or obstacles.stamp_s > self._places[-1][0]:
             self._places.append((obstacles.stamp_s, places))

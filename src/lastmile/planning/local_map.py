@@ -82,9 +82,10 @@ class LocalMapper:
         """Take a cost map in and give the local map."""
         self._remember(cost_map, pose_odom_base)
         cells = self._cells
-        unknown = (cells == Cell.UNKNOWN).astype(np.uint8)
-        blocked = ((cells != Cell.UNKNOWN) & (cells != Cell.FREE)).astype(np.uint8)
+        unseen = cells == Cell.UNKNOWN
+        blocked = (~unseen & (cells != Cell.FREE)).astype(np.uint8)
         self._draw_obstacles(blocked, obstacles)
+        unknown = unseen.astype(np.uint8)
         unknown = close_gaps(unknown, self._config.unknown_gap_m, self._resolution_m)
         unknown[blocked > 0] = 0
         clearance = clearance_field(blocked, self._origin, self._resolution_m)
@@ -100,7 +101,8 @@ class LocalMapper:
         came. Only where it starts is the ground below and beside it taken as free unseen.
         """
         cells = np.array(cost_map.cells, np.int8)
-        seen_s = np.where(cells == Cell.UNKNOWN, -np.inf, cost_map.stamp_s)
+        unseen = cells == Cell.UNKNOWN
+        seen_s = np.where(unseen, -np.inf, cost_map.stamp_s)
         same_grid = (
             self._cells is not None
             and self._cells.shape == cells.shape
@@ -110,18 +112,16 @@ class LocalMapper:
             shift = np.rint((cost_map.origin - self._origin) / cost_map.resolution_m).astype(int)
             old_cells = shifted(self._cells, shift, np.int8(Cell.UNKNOWN))
             old_seen_s = shifted(self._seen_s, shift, -np.inf)
-            recent = (cells == Cell.UNKNOWN) & (
-                old_seen_s > cost_map.stamp_s - self._config.memory_s
-            )
-            cells[recent] = old_cells[recent]
-            seen_s[recent] = old_seen_s[recent]
+            recent = unseen & (old_seen_s > cost_map.stamp_s - self._config.memory_s)
+            np.copyto(cells, old_cells, where=recent)
+            np.copyto(seen_s, old_seen_s, where=recent)
         self._cells, self._seen_s = cells, seen_s
         self._origin = np.array(cost_map.origin, float)
         self._resolution_m = cost_map.resolution_m
         if not same_grid:
             start = np.zeros(cells.shape, np.uint8)
             self._fill(start, self._outline(pose, self._config.start_margin_m), 1)
-            start = (start > 0) & (cells == Cell.UNKNOWN)
+            start = (start > 0) & unseen
             cells[start], seen_s[start] = Cell.FREE, cost_map.stamp_s
         near = np.zeros(cells.shape, np.uint8)
         self._fill(near, self._outline(pose, self._config.near_m), 1)
@@ -134,11 +134,12 @@ class LocalMapper:
         positions = np.array([o.position for o in obstacles]).reshape(-1, 2)
         inside = ((positions > low) & (positions < high)).all(axis=1)
         obstacles = [o for o, near in zip(obstacles, inside, strict=True) if near]
-        moving = [o for o in obstacles if is_moving(o, self._config.moving_mps)]
-        standing = [o for o in obstacles if not is_moving(o, self._config.moving_mps)]
-        theirs = np.zeros(blocked.shape, np.uint8)
-        for obstacle in moving:
-            self._fill(theirs, _grown(obstacle.footprint, self._config.erase_margin_m), 1)
+        theirs, standing = np.zeros(blocked.shape, np.uint8), []
+        for obstacle in obstacles:
+            if is_moving(obstacle, self._config.moving_mps):
+                self._fill(theirs, _grown(obstacle.footprint, self._config.erase_margin_m), 1)
+            else:
+                standing.append(obstacle)
         blocked[(theirs > 0) & (self._cells == Cell.OCCUPIED)] = 0
         for obstacle in standing:
             self._fill(blocked, obstacle.footprint, 1)
@@ -160,14 +161,14 @@ class LocalMapper:
 
 def is_moving(obstacle: Obstacle, moving_mps: float) -> bool:
     """Tell whether predictions speak for an obstacle rather than the map."""
-    return math.hypot(*obstacle.velocity) > moving_mps
+    return math.hypot(*obstacle.velocity.tolist()) > moving_mps
 
 
 def _grown(outline: np.ndarray, margin_m: float) -> np.ndarray:
     """Push the corners of a convex outline away from its middle."""
     if len(outline) == 0:
         return outline
-    middle = outline.mean(axis=0)
+    middle = outline.sum(axis=0) / len(outline)
     away = outline - middle
     length = np.maximum(np.hypot(*away.T), 1e-6)[:, None]
     return middle + away * (1.0 + np.sqrt(2.0) * margin_m / length)

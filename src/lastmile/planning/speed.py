@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lastmile.geometry import polyline
@@ -129,14 +131,15 @@ def sweep_limits(
     braking: float,
 ) -> np.ndarray:
     """Speeds that keep to a limit with bounded change; starts from the present speed."""
-    speeds = limit.copy()
-    steps = np.diff(arcs_m)
+    # Plain numbers: one follows from the other, and small arrays cost ten times as much.
+    speeds, steps = limit.tolist(), np.diff(arcs_m).tolist()
     for k in range(len(steps) - 1, -1, -1):
-        speeds[k] = min(speeds[k], np.sqrt(speeds[k + 1] ** 2 + 2.0 * braking * steps[k]))
+        speeds[k] = min(speeds[k], math.sqrt(speeds[k + 1] ** 2 + 2.0 * braking * steps[k]))
     speeds[0] = min(speeds[0], max(speed_mps, 0.0) + 0.1)
     for k in range(len(steps)):
-        speeds[k + 1] = min(speeds[k + 1], np.sqrt(speeds[k] ** 2 + 2.0 * acceleration * steps[k]))
-    return speeds
+        most = math.sqrt(speeds[k] ** 2 + 2.0 * acceleration * steps[k])
+        speeds[k + 1] = min(speeds[k + 1], most)
+    return np.array(speeds)
 
 
 def time_reference(
