@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """
-Kernel of the clearance field; `grid.py` is its only caller and checks all input.
+Kernels of the clearance field; `grid.py` is their only caller and checks all input.
 
 Squared distances to the nearest cell of the other kind, in both kinds at once: down the columns
 first, then along each run of like cells of a row by the lower envelope of parabolas (Felzenszwalb
@@ -104,3 +104,26 @@ def signed_distance(const unsigned char[:, ::1] taken, const float[::1] table, i
                     -1.0 if taken[i, first] else 1.0, &out[i, 0],
                 )
                 first = last + 1
+
+
+def sample(
+    const float[:, :] distance, double x0, double y0, double resolution,
+    const double[:, ::1] points, double outside, double[::1] out,
+):
+    """Bilinear `distance`, whose cell (0, 0) has its corner at x0, y0, at points (K, 2)."""
+    cdef Py_ssize_t rows = distance.shape[0], columns = distance.shape[1], i, j, k
+    cdef double u, v, low, high
+    with nogil:
+        for k in range(points.shape[0]):
+            u = (points[k, 0] - x0) / resolution - 0.5
+            v = (points[k, 1] - y0) / resolution - 0.5
+            if not (u >= 0.0 and v >= 0.0 and u < columns - 1 and v < rows - 1):
+                out[k] = outside
+                continue
+            j = <Py_ssize_t>u
+            i = <Py_ssize_t>v
+            u -= j
+            v -= i
+            low = (1.0 - u) * distance[i, j] + u * distance[i, j + 1]
+            high = (1.0 - u) * distance[i + 1, j] + u * distance[i + 1, j + 1]
+            out[k] = (1.0 - v) * low + v * high

@@ -26,16 +26,18 @@ class ClearanceField:
 
     def sample(self, points: np.ndarray, outside_m: float = -1.0) -> np.ndarray:
         """Bilinear distance at points (..., 2); `outside_m` where the field does not reach."""
-        rows, columns = self.distance_m.shape
-        f = (np.asarray(points, float) - self.origin) / self.resolution_m - 0.5
-        inside = (f >= 0.0).all(-1) & (f[..., 0] < columns - 1) & (f[..., 1] < rows - 1)
-        j = np.where(inside, f[..., 0], 0.0).astype(int)
-        i = np.where(inside, f[..., 1], 0.0).astype(int)
-        a, b = np.where(inside, f[..., 0], 0.0) - j, np.where(inside, f[..., 1], 0.0) - i
-        d = self.distance_m
-        low = (1 - a) * d[i, j] + a * d[i, j + 1]
-        high = (1 - a) * d[i + 1, j] + a * d[i + 1, j + 1]
-        return np.where(inside, (1 - b) * low + b * high, outside_m)
+        points = np.ascontiguousarray(points, float)
+        sampled = np.empty(points.shape[:-1])
+        _distance.sample(
+            self.distance_m,
+            float(self.origin[0]),
+            float(self.origin[1]),
+            self.resolution_m,
+            points.reshape(-1, 2),
+            outside_m,
+            sampled.reshape(-1),
+        )
+        return sampled
 
 
 def clearance_field(
