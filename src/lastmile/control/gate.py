@@ -12,6 +12,7 @@ the time high and restarts the gate's node.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -82,14 +83,14 @@ class CommandGate:
 
         Before the first step nothing tells a stamp from the future: inputs wait for it.
         """
-        if np.isfinite(self._now_s):
+        if math.isfinite(self._now_s):
             self.inbox.put(topic, value, self._now_s)
         else:
             self._early.append((topic, value))
 
     def step(self, stamp_s: float) -> tuple[Command, SafetyState]:
         """Command for this moment, and why it is what it is."""
-        if not np.isfinite(stamp_s):
+        if not math.isfinite(stamp_s):
             raise ValueError(f"stamp is {stamp_s!r}, it must be finite")
         if stamp_s < self._now_s:
             self._set_back(stamp_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -92,7 +93,7 @@ class Inbox:
         age_s = self.age_s(topic, now_s)
         if age_s <= limit_s:
             return ""
-        if np.isinf(age_s):
+        if math.isinf(age_s):
             return f"{topic}: nothing received"
         return f"{topic}: {age_s:.2f} s old, limit {limit_s:.2f} s"
 
@@ -110,7 +111,7 @@ class Inbox:
                 self._arrivals.pop(topic)
 
     def _check_stamp(self, topic: str, stamp_s: float, now_s: float) -> None:
-        if not np.isfinite(stamp_s):
+        if not math.isfinite(stamp_s):
             raise Rejected(f"stamp is {stamp_s!r}, it must be finite")
         if stamp_s < now_s - self._timeouts.stamp_age_s:
             raise Rejected(
@@ -138,14 +139,14 @@ def _check_plan(plan: Trajectory) -> None:
         raise Rejected(f"plan has {steps} poses, it must have 1 to {PLAN_STEPS_MAX}")
     check_finite("poses", plan.poses, (steps, 3))
     check_finite("twists", plan.twists, (steps, 2))
-    if not (np.isfinite(plan.dt_s) and 0.0 < plan.dt_s <= 1.0):
+    if not (math.isfinite(plan.dt_s) and 0.0 < plan.dt_s <= 1.0):
         raise Rejected(f"step of the plan is {plan.dt_s!r} s, it must be in (0, 1]")
     if np.abs(plan.twists[-1]).max() > 1e-6:
         raise Rejected(f"plan ends with twist {plan.twists[-1].tolist()!r}, it must end in a stop")
 
 
 def _check_command(value: Command) -> None:
-    if not (np.isfinite(value.speed_mps) and np.isfinite(value.yaw_rate)):
+    if not (math.isfinite(value.speed_mps) and math.isfinite(value.yaw_rate)):
         raise Rejected(f"command is {value.speed_mps!r} m/s, {value.yaw_rate!r} rad/s, not finite")
 
 

@@ -144,7 +144,7 @@ def update(
     A = np.eye(STATES) - K @ H
     mean = state.mean + K @ innovation
     mean[YAW] = wrap_angle(mean[YAW])
-    mean[WHEEL_SCALE] = np.clip(mean[WHEEL_SCALE], -SCALE_MOST, SCALE_MOST)
+    mean[WHEEL_SCALE] = min(max(mean[WHEEL_SCALE], -SCALE_MOST), SCALE_MOST)
     P = A @ P @ A.T + K @ R @ K.T
     return replace(state, mean=mean, covariance=0.5 * (P + P.T)), Innovation(nis, weight)
 

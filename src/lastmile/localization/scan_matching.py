@@ -116,7 +116,7 @@ class ScanMatcher:
         near = distances[distances < self._config.inlier_distance_m]
         # A distance is never negative: its median is 0.67 sigma of the normal error behind it.
         spread = 1.48 * float(np.median(near)) if len(near) else self._config.max_scale_m
-        return float(np.clip(2.0 * spread, self._config.min_scale_m, self._config.max_scale_m))
+        return min(max(2.0 * spread, self._config.min_scale_m), self._config.max_scale_m)
 
     def _judge(self, scan: PlanarScan, pose: np.ndarray, scale: float) -> Match:
         config = self._config

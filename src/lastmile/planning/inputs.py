@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +55,7 @@ class Inbox:
             check = CHECKS.get(topic)
             if check is None:
                 raise Rejected("the planner does not read this topic")
-            if not np.isfinite(value.stamp_s):
+            if not math.isfinite(value.stamp_s):
                 raise Rejected(f"stamp is {value.stamp_s!r}, it must be finite")
             if value.stamp_s > now_s + self._ahead_s:
                 raise Rejected(f"stamp {value.stamp_s:.3f} s is ahead of the clock, {now_s:.3f} s")
