@@ -55,10 +55,12 @@ cdef extern from *:
                     packet.direction[j][k] = directions[3 * i + j];
                 }
                 packet.far[k] = reach[i];
-                packet.mask[k] = packet.primitive[k] = packet.geometry[k] = ~0u;
-                for (j = 0; j < 4; j++)
-                    packet.instances[j][k] = ~0u;
             }
+            /* Whole arrays at once: value by value it takes as long as the gathering above. */
+            memset(packet.mask, 0xff, sizeof packet.mask);
+            memset(packet.primitive, 0xff, sizeof packet.primitive);
+            memset(packet.geometry, 0xff, sizeof packet.geometry);
+            memset(packet.instances, 0xff, sizeof packet.instances);
             intersect(packet.valid, scene, packet.origin, &arguments);
             for (k = 0; k < used; k++)
                 reach[first + k] = packet.far[k];
