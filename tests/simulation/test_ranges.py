@@ -1,4 +1,4 @@
-"""The lidar's kernels, held against plain numpy."""
+"""The kernels of lidar and depth sensors, held against plain numpy."""
 
 import numpy as np
 import pytest
@@ -51,6 +51,26 @@ def test_measure_makes_the_points_that_plain_numpy_makes(haunted):
     assert bad.any() and missed.any() and not (bad | missed).all()
     assert points == pytest.approx(wanted, rel=1e-6, nan_ok=True)
     assert intensity == pytest.approx(np.where(bad | missed, 0.0, echo), abs=1e-4)
+
+
+def test_measure_depth_makes_the_points_that_plain_numpy_makes():
+    rng = np.random.default_rng(3)
+    rays = rng.uniform(-1.0, 1.0, (*SHAPE, 3)).astype(np.float32)
+    rays[..., 2] = 1.0
+    stretch = np.linalg.norm(rays, axis=-1)
+    reach = rng.uniform(0.1, 8.0, SHAPE).astype(np.float32)
+    noise = rng.standard_normal(SHAPE, dtype=np.float32)
+    chance = rng.random(SHAPE, dtype=np.float32)
+    points = np.empty_like(rays)
+    _ranges.measure_depth(reach, stretch, noise, chance, rays, 0.5, 4.0, 0.002, DROPOUT, points)
+
+    depth = reach / stretch
+    far, lost = depth > 4.0, (chance < DROPOUT) | (depth < 0.5)
+    wanted = rays * (depth + noise * 0.002 * depth**2)[..., None]
+    wanted[lost] = np.nan
+    wanted[far] = np.inf
+    assert (lost & ~far).any() and far.any() and not (lost | far).all()
+    assert points == pytest.approx(wanted, rel=1e-6, nan_ok=True)
 
 
 def test_bank_gives_numbers_of_its_kind_that_change_from_image_to_image():

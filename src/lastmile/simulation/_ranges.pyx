@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Aim the rays of a lidar turn and make points of their ranges; called from range_sensors.py."""
+"""Aim the rays of a lidar turn and make points of ranges; called from range_sensors.py."""
 
 from libc.math cimport INFINITY, NAN
 
@@ -78,3 +78,39 @@ def measure(
                 intensity[ring, column] = min(max(echo, 0), top)
                 for i in range(3):
                     points[ring, column, i] = directions[ring, column, i] * measured
+
+
+def measure_depth(
+    const float[:, ::1] reach,
+    const float[:, ::1] stretch,
+    const float[:, ::1] noise,
+    const float[:, ::1] chance,
+    const float[:, :, ::1] rays,
+    float nearest,
+    float farthest,
+    float sigma_ratio,
+    float dropout,
+    float[:, :, ::1] points,
+):
+    """
+    Make points of how far the pixels (rows, columns) of a depth image reach.
+
+    `rays` have z 1 and length `stretch`; `noise` is normal, `chance` uniform in (0, 1). A lost or
+    too near return is NaN, one too far inf.
+    """
+    cdef Py_ssize_t row, column, i
+    cdef float depth, measured, mark
+    with nogil:
+        for row in range(reach.shape[0]):
+            for column in range(reach.shape[1]):
+                depth = reach[row, column] / stretch[row, column]
+                mark = 0.0
+                if depth > farthest:
+                    mark = INFINITY
+                elif depth < nearest or chance[row, column] < dropout:
+                    mark = NAN
+                measured = depth + noise[row, column] * sigma_ratio * (depth * depth)
+                for i in range(3):
+                    points[row, column, i] = (
+                        mark if mark != 0.0 else rays[row, column, i] * measured
+                    )

@@ -196,14 +196,19 @@ class DepthSensor:
         config = self.config
         T = T_map_base @ self._T_base_optical
         rays = self._still.cast(standing, T, lambda: self._aim(T), 1.5 * config.range_max_m)
-        reach = moving.cast(*rays)
-        depth = reach.reshape(self._stretch.shape) / self._stretch
-        noise, chance = self._bank.draw()
-        lost = chance < config.dropout_ratio
-        measured = depth + noise * config.sigma_ratio * depth**2
-        points = self._rays * measured[..., None]
-        points[lost | (depth < config.range_min_m)] = np.nan
-        points[depth > config.range_max_m] = np.inf
+        reach = moving.cast(*rays).reshape(self._stretch.shape)
+        points = np.empty_like(self._rays)
+        _ranges.measure_depth(
+            reach,
+            self._stretch,
+            *self._bank.draw(),
+            self._rays,
+            config.range_min_m,
+            config.range_max_m,
+            config.sigma_ratio,
+            config.dropout_ratio,
+            points,
+        )
         return PointGrid(stamp_s, self.frame_id, points, self._intensity, self._offset_s)
 
     def _aim(self, T_map_optical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
