@@ -193,7 +193,8 @@ class Camera:
             self._noise = tuple(np.clip(s * grey, 0.0, 255.0).astype(np.uint8) for s in (1, -1))
         y, x = self._rng.integers(256, size=2)
         lighter, darker = (bank[y : y + height, x : x + width] for bank in self._noise)
-        return cv2.subtract(cv2.add(pixels, lighter), darker)
+        noisy = cv2.add(pixels, lighter)
+        return cv2.subtract(noisy, darker, dst=noisy)
 
 
 @dataclass(frozen=True, slots=True)
