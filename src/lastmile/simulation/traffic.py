@@ -129,10 +129,13 @@ class Traffic:
             if walker_gap <= gap:
                 gap, ahead_speed = walker_gap, 0.0
             stop = self._stop_line(vehicle, stamp_s, busy)
-            acceleration = min(_follow(vehicle, gap, ahead_speed), _follow(vehicle, stop, 0.0))
+            acceleration = _follow(vehicle, gap, ahead_speed)
+            if stop < math.inf:
+                acceleration = min(acceleration, _follow(vehicle, stop, 0.0))
             vehicle.speed = max(0.0, vehicle.speed + dt_s * acceleration)
-            vehicle.arc += dt_s * vehicle.speed
-            vehicle.pose = _pose(vehicle)
+            if vehicle.speed > 0.0:
+                vehicle.arc += dt_s * vehicle.speed
+                vehicle.pose = _pose(vehicle)
 
     def _refresh(self, robot: np.ndarray) -> None:
         """Drop vehicles that are far off; add others."""
