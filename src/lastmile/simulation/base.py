@@ -55,7 +55,8 @@ class Base:
         self._ground = ground
         self._model = _compile(robot.urdf, config)
         self._data = mujoco.MjData(self._model)
-        self._wheels = [self._model.joint(f"wheel_{s}_joint").qposadr[0] for s in ("left", "right")]
+        joints = [self._model.joint(f"wheel_{side}_joint") for side in ("left", "right")]
+        self._wheels = np.array([joint.qposadr[0] for joint in joints])
         self._tyres = self._model.geom_friction[:, 0] > 0.5
         self._grip = config.friction
         self._command = Command(-np.inf, 0.0, 0.0)
@@ -173,7 +174,7 @@ class Base:
             twist_base=np.array([speed, self._data.qvel[5]]),
             angular_velocity_imu=turn,
             specific_force_imu=force,
-            wheel_angles=self._data.qpos[self._wheels].copy(),
+            wheel_angles=self._data.qpos[self._wheels],
         )
 
 

@@ -92,9 +92,12 @@ class ContactWatch:
             return float("inf"), []
         nearest, distance, inside = nearest_on_outline(outline, people)
         gap = np.where(inside, 0.0, np.maximum(0.0, distance - RADIUS_M))
+        least = float(gap.min())
+        if least > TOUCH_M:
+            return least, []
         touches = gap <= TOUCH_M
         names = [f"person {i}" for i in ids[touches]]
-        return float(gap.min()), list(zip(names, nearest[touches], strict=True))
+        return least, list(zip(names, nearest[touches], strict=True))
 
     def _solid(self, pose, polygon):
         if np.abs(pose[:2] - self._near_at).max() > 1.0:
