@@ -58,3 +58,22 @@ def test_nearer_people_slow_the_robot_more_down_to_a_creep():
     limits = [limit(walker(x, 0.6, -1.2, 0.0)) for x in (4.0, 3.0, 2.0, 1.0)]
     assert limits == sorted(limits, reverse=True)
     assert limits[-1] == CONFIG.turning_least_mps
+
+
+@pytest.mark.parametrize(
+    ("person", "top_mps"),
+    [
+        (walker(2.85, 0.2, 1.2, 0.1), 1.05),
+        (walker(1.0, 0.0, 1.2, 0.0), CONFIG.turning_least_mps),
+        (walker(2.85, 0.2, -1.2, 0.1), np.inf),
+        (walker(2.85, 1.2, 1.2, 0.0), np.inf),
+        (walker(-1.0, 0.0, 1.2, 0.0), np.inf),
+        (walker(2.85, 0.2), np.inf),
+    ],
+    ids=["ahead", "right ahead", "comes", "beside", "behind", "stands"],
+)
+def test_robot_keeps_two_seconds_behind_who_walks_on_before_it(person, top_mps):
+    points = np.column_stack([np.arange(0.0, 8.0, 0.2), np.zeros(40)])
+    guide = Guide(points, points[:, 0], points[:, 0], True)
+    found = speed.limit_by_headway(CONFIG, guide, [person], 0.5, 0.275)
+    assert found == pytest.approx(top_mps, abs=0.06)

@@ -81,6 +81,15 @@ def test_a_busy_component_skips_steps():
     assert counter.count == 4  # at 0, 0.3, 0.6 and 0.9 s
 
 
+def test_trigger_that_comes_while_a_step_computes_is_worked_on_after_it():
+    latencies = Latencies({"echo": Delay(0.15, 0.15)}, {})
+    loop, _, _ = pair(latencies)
+    echoed = []
+    loop.observe(lambda t, who, topic, value: echoed.append(t) if topic == "echo" else None)
+    loop.run_until(0.55)
+    assert echoed == pytest.approx([0.15, 0.3, 0.45], abs=1e-5)
+
+
 def test_messages_of_a_topic_do_not_overtake_each_other():
     loop, _, echo = pair(Latencies({}, {"count": Delay(0.05, 0.5)}))
     loop.run_until(20.0)

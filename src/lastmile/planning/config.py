@@ -149,6 +149,9 @@ class SpeedConfig:
     standing_gain: float = param(
         0.8, "Faster by this per metre farther away.", unit="1/s", low=0.0, high=20.0
     )
+    headway_s: float = param(
+        2.0, "Time headway to whoever walks on before the robot.", unit="s", low=0.5, high=5.0
+    )
     turning_mps2: float = param(
         1.2,
         "Anybody ahead may change their way by this at any moment; the robot is slow enough to "

@@ -47,6 +47,8 @@ NEAR_M = 8.0
 CREEPING_MPS = 0.3
 """A robot so slow comes to stand when somebody walks up to it; else it may only turn its side."""
 HELD_MPS = 0.2
+HURRY_MPS = 0.2
+"""Who is so much faster than people allow brakes firmly: somebody turned or stopped before it."""
 DANCE_S = 1.0
 """Who comes to stand this soon for people stops straight."""
 PROGRESS_M = 0.2
@@ -200,6 +202,9 @@ class LocalPlanner:
         if self.guide is None or not self.guide.moves_nearer:
             return self._stuck(self._stopping.plan(start, around, "no way ahead"), start, around)
         limit, top_mps, reason = self._speed_limits(scene, start, around)
+        if start.twist[0] > top_mps + HURRY_MPS:
+            self._candidates.forget()
+            return self._stopping.plan(start, around, reason, firmly=True)
         error = self._heading_error(start)
         if self._turning.wanted(error) and limit[0] > 0.0:
             if abs(start.twist[0]) < STANDING_MPS:
@@ -250,10 +255,14 @@ class LocalPlanner:
         least_m = self._config.people.least_m
         people = speeds.limit_by_people(config, guide, around.discs, self._robot_radius_m, least_m)
         limit = np.minimum(limit, people)
+        ahead = _people_ahead(around.discs, start.pose, self._robot_discs_m[0])
+        front_m = self._robot_radius_m + self._robot_discs_m[-1]
+        headway = speeds.limit_by_headway(config, guide, ahead, front_m, self._half_width_m)
+        limit = np.minimum(limit, headway)
         turns = speeds.limit_by_turns(
             config,
             guide,
-            _people_ahead(around.discs, start.pose, self._robot_discs_m[0]),
+            ahead,
             around.times_s,
             np.array(self._robot_discs_m),
             self._robot_radius_m,
@@ -272,7 +281,6 @@ class LocalPlanner:
         limit = speeds.slow_for_stop(limit, guide.arcs_m, end_m, braking)
         free_m = speeds.known_free_m(guide, around.local_map, self._half_width_m)
         if free_m < end_m - 1e-6:
-            front_m = self._robot_radius_m + self._robot_discs_m[-1]
             stop_m = free_m - front_m
             limit = speeds.slow_for_stop(limit, guide.arcs_m, stop_m, config.braking_mps2)
         limit, reason = self._stop_at_crossing(scene, start, limit, reason)

@@ -16,6 +16,7 @@ from lastmile.types import ObstacleKind
 REACTION_S, STOOD_S = 0.3, 0.6
 """From a turn of somebody to braking for it; how long to stand before they arrive."""
 TURNS_UP_TO_MPS, MOMENTS = 1.6, 7
+FOLLOWED_STEPS = 5
 BESIDE_M = 0.5
 """Farther from somebody than this, least distance apart, is no longer right beside."""
 
@@ -105,6 +106,30 @@ def limit_by_turns(
     gap_m = np.hypot(away[..., 0], away[..., 1]).min(axis=-1) - reach_m[:, None, None]
     safe = (gap_m > 0.5 * config.turning_mps2 * at_s**2).all(axis=(0, 2))
     return float(speeds[max(0, int(np.argmin(safe)) - 1)]) if not safe.all() else np.inf
+
+
+def limit_by_headway(
+    config: SpeedConfig, guide: Guide, people: list[Disc], front_m: float, half_width_m: float
+) -> float:
+    """
+    Speed at which the robot keeps its time headway to whoever walks on before it.
+
+    They stop and turn round at once, which nobody who comes towards the robot does unseen.
+    `front_m` is how far the robot reaches ahead.
+    """
+    limit = np.inf
+    for disc in people:
+        away = np.hypot(*(guide.points - disc.centres[0]).T)
+        i = int(np.argmin(away))
+        way = disc.centres[FOLLOWED_STEPS] - disc.centres[0]
+        ahead = guide.points[min(i + 1, len(away) - 1)] - guide.points[max(i - 1, 0)]
+        beside = away[i] > disc.radius_m + half_width_m + BESIDE_M
+        along = way @ ahead > 0.5 * np.hypot(*way) * np.hypot(*ahead)
+        if beside or guide.arcs_m[i] <= front_m or not along:
+            continue
+        gap_m = guide.arcs_m[i] - front_m - disc.radius_m
+        limit = min(limit, max(gap_m / config.headway_s, config.turning_least_mps))
+    return limit
 
 
 def known_free_m(guide: Guide, local_map: LocalMap, half_width_m: float) -> float:

@@ -50,9 +50,10 @@ class Stopping:
         states = np.repeat(np.concatenate([start.pose, start.twist])[None], 2, axis=0)
         return drive_then_brake(states, 0, self.step_s, braking, self.limits)
 
-    def plan(self, start: Start, around: Surroundings, reason: str) -> Plan:
-        """Brake as gently as is free, else as hard as the robot can."""
-        for braking in (self.limits.braking_mps2, self.limits.emergency_braking_mps2):
+    def plan(self, start: Start, around: Surroundings, reason: str, firmly: bool = False) -> Plan:
+        """Brake as gently as is free, or at least firmly, else as hard as the robot can."""
+        service, hardest = self.limits.braking_mps2, self.limits.emergency_braking_mps2
+        for braking in (0.5 * (service + hardest) if firmly else service, hardest):
             motion = self.brake(start, braking)
             if not self._certifier.check(motion, around, stops=True):
                 return Plan(motion, True, reason)

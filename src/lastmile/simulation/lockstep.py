@@ -188,7 +188,12 @@ class Lockstep:
             spec, component = self._components[name]
             component.receive(topic, value)
             if spec.trigger == topic:
-                self._step(name)
+                # What comes while a step still computes is worked on right after it.
+                free_ns = self._busy_until[name]
+                if self.now_ns < free_ns:
+                    self._schedule(free_ns, lambda name=name: self._step(name))
+                else:
+                    self._step(name)
 
 
 class History:
