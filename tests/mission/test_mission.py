@@ -341,6 +341,16 @@ def test_detour_of_a_way_without_another_is_infinite():
     assert routes.detour_m(pose, DESTINATION, {edge.id for edge in SITE.edges}) == np.inf
 
 
+def test_straight_way_to_the_locker_beside_the_robot_has_no_detour():
+    pose = staging_pose(SITE.lockers[1]) - [0.5, 0.0, 0.0]
+    assert LockerRoutes(SITE).detour_m(pose, DESTINATION, {SITE.edges[0].id}) == np.inf
+
+
+def test_longest_wait_below_the_shortest_is_refused(town):
+    with pytest.raises(UserError, match="blocked_timeout_max_s 5 must be at least"):
+        town(config=MissionConfig(blocked_timeout_max_s=5.0))
+
+
 @pytest.mark.parametrize("word", WHOLE_WAY[:-1])
 def test_cancel_in_any_step_stops_and_names_the_holder(town, word):
     one = town()

@@ -154,6 +154,18 @@ def test_ground_beside_a_standing_robot_is_not_forgotten_and_ground_out_of_sight
     assert (cells(after, -3.0 * behind, 2.5 * behind) == Cell.UNKNOWN).all()
 
 
+def test_thing_beside_a_standing_robot_is_not_free_once_it_is_forgotten():
+    config = replace(CONFIG.cost_map, memory_s=1.0)
+    cost_map = CostMap(config, np.array([[-0.35, -0.275], [0.35, 0.275]]))
+    cost_map.move_to(np.zeros(3), 0.0)
+    beside = (100, 112)
+    cost_map._known_s[beside], cost_map._hit_s[beside], cost_map._hits[beside] = 0.0, 0.5, 9
+    for k in range(1, 40):
+        cost_map.move_to(np.zeros(3), 0.1 * k)
+        cost_map._keep_blind()
+    assert cost_map._known_s[beside] == 0.0
+
+
 @pytest.mark.parametrize("yaw_rate", [200.0, 1e300])
 def test_turn_beyond_all_measure_looks_round_the_image_once_at_most(yaw_rate):
     scene = scenes.Scene(things=(scenes.Cylinder(2.5, 0.0, 0.22, 1.7),))

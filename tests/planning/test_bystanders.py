@@ -25,8 +25,8 @@ def who_after(speed_mps, standing=True, at=(1.0, 0.8), walker="", **how):
     bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda pose, around: walker))
     for k in range(11):
         obstacles = seen(0.1 * k, (at[0] - 0.1 * k * speed_mps, at[1]), **how)
-        bystanders.note(obstacles, HERE)
-    return bystanders.who(1.0, HERE, standing, obstacles, None)
+        bystanders.note(obstacles, HERE, standing or k > 9)
+    return bystanders.who(1.0, HERE, obstacles, None)
 
 
 def test_standing_robot_waits_for_who_begins_to_walk_beside_it():
@@ -41,7 +41,7 @@ def test_standing_robot_waits_for_who_begins_to_walk_beside_it():
         {"speed_mps": 0.3, "at": (3.0, 0.8)},
         {"speed_mps": 0.3, "velocity": (-0.3, 0.0)},
     ],
-    ids=["stands", "robot drives", "far", "its velocity is known"],
+    ids=["stands", "robot came to stand just now", "far", "its velocity is known"],
 )
 def test_nobody_else_holds_it(how):
     assert who_after(**how) == ""
@@ -58,6 +58,6 @@ def test_who_walked_up_a_moment_ago_may_hesitate():
     said = []
     for stamp_s in (0.0, 0.9, 1.1):
         obstacles = seen(stamp_s, (1.0, 0.8))
-        bystanders.note(obstacles, HERE)
-        said.append(bystanders.who(stamp_s, HERE, True, obstacles, None))
+        bystanders.note(obstacles, HERE, True)
+        said.append(bystanders.who(stamp_s, HERE, obstacles, None))
     assert said == ["person 3 walks up to the robot"] * 2 + [""]

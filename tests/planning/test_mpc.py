@@ -123,6 +123,18 @@ def test_speed_beyond_its_bound_is_taken_as_the_bound():
     assert solution.solved
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_start_that_leads_beyond_the_bounds_of_speed_does_not_stay_there(seed):
+    rng = np.random.default_rng(seed)
+    problem = random_problem(rng)
+    state = np.array([0.0, 0.0, 0.0, 0.5, 0.0])
+    problem = replace(problem, state=state, high=np.array([1.0, 2.5, 0.6, 0.4]))
+    for steps in (0, 1, 3):
+        solution = Mpc(CONFIG, 3, ROBOT_DISCS).solve(problem, np.ones((12, 2)), sqp_steps=steps)
+        assert solution.states[:, 3].max() <= 0.6 + 1e-9
+        assert solution.states[:, 4].max() <= 0.4 + 1e-9
+
+
 @pytest.mark.parametrize("part", ["state", "reference", "discs", "low"])
 def test_values_that_are_not_finite_are_refused(part):
     problem = random_problem(np.random.default_rng(1))

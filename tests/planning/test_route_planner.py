@@ -9,6 +9,7 @@ from lastmile.geometry.polyline import arc_lengths
 from lastmile.maps.example import SIGNALLED_X_M, example_site
 from lastmile.maps.lockers import staging_pose
 from lastmile.maps.site import Footprint
+from lastmile.planning.inputs import check_route
 from lastmile.planning.route_planner import RouteError, RoutePlanner, edge_cost
 from lastmile.types import EdgeKind
 
@@ -23,7 +24,9 @@ def crossings(route):
 def assert_sound(route, start, goal):
     arcs = arc_lengths(route.points)
     assert np.diff(arcs).max() <= 1.0
-    assert np.allclose(route.points[0], start, atol=1e-6)
+    # A route from a place to itself begins a centimetre before it, to have a length.
+    same = np.hypot(*(np.asarray(goal) - start)) < 0.01
+    assert np.allclose(route.points[0], start, atol=0.011 if same else 1e-6)
     assert np.allclose(route.points[-1], goal, atol=1e-6)
     assert route.spans[0].start_m == 0.0
     assert route.spans[-1].end_m == pytest.approx(arcs[-1], abs=1e-6)
@@ -94,9 +97,14 @@ def test_docked_robot_can_leave_its_locker():
     assert_sound(PLANNER.plan(docked, "b"), docked, staging_pose(SITE.lockers[1])[:2])
 
 
-def test_goal_where_the_robot_stands_gives_a_short_route():
-    route = PLANNER.plan(np.array([0.0, 4.75]), np.array([0.0, 4.75]))
+@pytest.mark.parametrize("off_m", [0.0, 0.0005, 0.02])
+@pytest.mark.parametrize("goal", ["a", np.array([0.0, 4.75])], ids=["locker", "place"])
+def test_goal_where_the_robot_stands_gives_a_short_route(goal, off_m):
+    place = staging_pose(SITE.lockers[0])[:2] if isinstance(goal, str) else goal
+    route = PLANNER.plan(place + np.array([off_m, 0.0]), goal)
     assert arc_lengths(route.points)[-1] < 0.1
+    assert route.points[-1] == pytest.approx(place)
+    check_route(route)
 
 
 def test_robot_beside_its_goal_is_not_sent_by_way_of_the_network():

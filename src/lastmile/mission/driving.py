@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lastmile.errors import UserError
 from lastmile.maps.site import Site
 from lastmile.mission.config import MissionConfig
 from lastmile.mission.order import Delivery
@@ -31,6 +32,11 @@ class Driving:
     """What the mission knows of pose, route and progress."""
 
     def __init__(self, site: Site, config: MissionConfig) -> None:
+        if config.blocked_timeout_max_s < config.blocked_timeout_s:
+            raise UserError(
+                f"blocked_timeout_max_s {config.blocked_timeout_max_s:g} must be at least "
+                f"blocked_timeout_s {config.blocked_timeout_s:g}"
+            )
         self._site = site
         self._config = config
         self._routes = LockerRoutes(site)

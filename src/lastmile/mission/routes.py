@@ -47,6 +47,8 @@ class LockerRoutes:
 
     def detour_m(self, pose_map_base: np.ndarray, locker_id: str, closed: set[str]) -> float:
         """Length of the way around what is closed, infinite where there is none."""
+        if self._planner.is_beside(pose_map_base[:2], locker_id):
+            return np.inf
         try:
             route = self._planner.plan(pose_map_base[:2], locker_id, closed=frozenset(closed))
         except RouteError:

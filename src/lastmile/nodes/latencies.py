@@ -31,7 +31,8 @@ SENSORS = (
 )
 HEADER = """\
 # Delays of the stack's processes, used in lockstep runs in place of real ones: how long a step
-# computes, and how long a message travels until its reader looks.
+# takes to compute and publish, and how long a message travels until its reader looks, for sensors
+# from the end of the measurement.
 # Measured over ROS 2 by `lastmile campaign latencies`{where}.
 """
 

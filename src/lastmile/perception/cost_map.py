@@ -6,9 +6,9 @@ pass it low; everything else stays UNKNOWN. Obstacle returns count up, free grou
 that a cell clears two scans after the thing went. Things known to move are not entered at all,
 since the obstacle list has them with their predicted paths: they leave no trail. What was free
 beside the robot stays free while it stands there: the lidar looks over that ground, and what comes
-there has to cross ground that it sees. Curbs and
-drop-offs need two sightings and go only when near ground was often seen without them. Low things
-(under about 0.2 m) between two far rings are seen only when the robot comes nearer.
+there has to cross ground that it sees. Curbs and drop-offs need two sightings and go only when
+near ground was often seen without them. Low things (under about 0.2 m) between two far rings are
+seen only when the robot comes nearer.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class CostMap:
         middle, reach = self._shape[0] // 2, round(BLIND_M / self.config.resolution_m)
         near = slice(max(middle - reach, 0), middle + reach + 1)
         known_s, memory_s = self._known_s[near, near], np.float32(self.config.memory_s)
-        known = known_s > self._now_s - memory_s
+        known = (known_s > self._now_s - memory_s) & (self._hits[near, near] == 0)
         known_s[known] = np.maximum(known_s[known], self._now_s - memory_s / 2)
 
     def seen_free(self, points_odom: np.ndarray) -> np.ndarray:

@@ -207,7 +207,7 @@ class Tracker:
     def kind(self, i: int) -> ObstacleKind:
         """Judge a track by size, speed and history."""
         track, config = self.tracks[i], self.config
-        moved = track.moved_scans >= MOVED_SCANS or track.moved_s == self.stamp_s
+        moved = track.moved_scans >= MOVED_SCANS or self.moving[i]
         size = track.length_m
         if size < SMALL_M and track.height_m > 0.7:
             if track.top_speed_mps > 3.2:

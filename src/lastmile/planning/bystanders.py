@@ -14,10 +14,10 @@ WARY_S = 1.0
 """The robot stands for so long after somebody last walked up to it: they may hesitate."""
 NEW_S, NEW_WITHIN_M = 0.35, 2.5
 """Whoever was seen for so short a time and so near may walk up to it: nobody knows yet."""
-SHIFT_M, SHIFT_S, SHIFT_WITHIN_M = 0.07, 0.5, 1.7
+SHIFT_M, SHIFT_S, SHIFT_WITHIN_M, PERSON_MAX_M = 0.07, 0.5, 1.7, 1.2
 """
 What moves so far in so short a time sets off: perception gives a velocity to somebody who stood
-only after 0.6 s of walking, and a robot that stands can wait for that.
+only after 0.4 s of walking, and a robot that stands can wait for that.
 """
 
 
@@ -29,13 +29,22 @@ class Bystanders:
         self._came = "", -np.inf
         self._places: deque[tuple[float, dict[int, np.ndarray]]] = deque()
 
-    def note(self, obstacles: ObstacleArray, pose: np.ndarray) -> None:
-        """Keep where things without a velocity are near `pose`, (3,) in odom; call at each step."""
+    def note(self, obstacles: ObstacleArray, pose: np.ndarray, standing: bool) -> None:
+        """
+        Keep where things without a velocity are near `pose`, (3,) in odom; call at each step.
+
+        Things seem to shift as the robot drives: only what it sees standing is compared.
+        """
+        if not standing:
+            self._places.clear()
+            return
         here = pose[:2].tolist()
         places = {
             o.id: o.position
             for o in obstacles.obstacles
-            if math.dist(o.position.tolist(), here) < SHIFT_WITHIN_M and not o.velocity.any()
+            if math.dist(o.position.tolist(), here) < SHIFT_WITHIN_M
+            and not o.velocity.any()
+            and np.ptp(o.footprint, axis=0).max() < PERSON_MAX_M
         }
         if not self._places or obstacles.stamp_s > self._places[-1][0]:
             self._places.append((obstacles.stamp_s, places))
@@ -43,31 +52,19 @@ class Bystanders:
             self._places.popleft()
 
     def who(
-        self,
-        stamp_s: float,
-        pose: np.ndarray,
-        standing: bool,
-        obstacles: ObstacleArray,
-        around: Surroundings,
+        self, stamp_s: float, pose: np.ndarray, obstacles: ObstacleArray, around: Surroundings
     ) -> str:
-        """
-        Say who walks up to the robot, did a moment ago, or might; empty for nobody.
-
-        Only a robot that stands minds who may have set off: things seem to shift as it drives.
-        """
+        """Say who walks up to the robot, did a moment ago, or might; empty for nobody."""
         comes = self._certifier.is_walked_into(pose, around)
         if comes:
             self._came = comes, stamp_s
         came, last_s = self._came
         wary = came if stamp_s - last_s < WARY_S else ""
-        return (
-            comes
-            or wary
-            or _who_is_new(obstacles, pose)
-            or (self._who_shifts() if standing else "")
-        )
+        return comes or wary or _who_is_new(obstacles, pose) or self._who_shifts()
 
     def _who_shifts(self) -> str:
+        if not self._places:
+            return ""
         before, now = self._places[0][1], self._places[-1][1]
         for number, place in now.items():
             if number in before and np.hypot(*(place - before[number])) > SHIFT_M:

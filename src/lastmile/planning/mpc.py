@@ -118,7 +118,9 @@ class Mpc:
             self._load_problem(problem)
             self._problem = problem
         inputs = _checked("inputs", inputs, (self.config.stages, 2))
-        np.asarray(self._w.U)[:] = np.clip(inputs, problem.low[:2], problem.high[:2])
+        inputs = np.clip(inputs, problem.low[:2], problem.high[:2])
+        speeds = np.asarray(self._w.X)[0, 3:]
+        np.asarray(self._w.U)[:] = _within_speeds(inputs, speeds, problem, self.config.step_s)
 
     def _load_problem(self, problem: MpcProblem) -> None:
         n = self.config.stages
@@ -178,3 +180,23 @@ def _checked(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite")
     return array
+
+
+def _within_speeds(
+    inputs: np.ndarray, speeds: np.ndarray, problem: MpcProblem, step_s: float
+) -> np.ndarray:
+    """
+    Cut inputs (N, 2) down so that the speeds that they lead to stay in their bounds.
+
+    Speeds are linear in the inputs, so that no step of the solver from there leaves the bounds
+    either; from a start beyond them the line search would, as its merit does not know of them.
+    """
+    within = np.empty_like(inputs)
+    for i in range(2):
+        low, high = float(problem.low[2 + i]), float(problem.high[2 + i])
+        speed = float(speeds[i])
+        for k, value in enumerate(inputs[:, i].tolist()):
+            after = min(max(speed + step_s * value, low), high)
+            within[k, i] = (after - speed) / step_s
+            speed = after
+    return within

@@ -15,7 +15,7 @@ from lastmile.geometry import polyline
 from lastmile.geometry.predicted_discs import Disc, predict_discs
 from lastmile.geometry.se2 import advance, compose, invert, transform, wrap_angle
 from lastmile.planning import speed as speeds
-from lastmile.planning.arrival import Arrival
+from lastmile.planning.arrival import GOAL_NEAR_M, Arrival
 from lastmile.planning.bystanders import Bystanders
 from lastmile.planning.candidates import Candidates
 from lastmile.planning.config import PlannerConfig
@@ -189,7 +189,8 @@ class LocalPlanner:
         return Surroundings(local_map, near, self._times_s)
 
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
-        self._bystanders.note(scene.obstacles, start.pose)
+        standing = bool(np.abs(start.twist).max() < STANDING_MPS)
+        self._bystanders.note(scene.obstacles, start.pose, standing)
         if abs(start.twist[0]) < CREEPING_MPS and (comes := self._who_comes(scene, start, around)):
             self._candidates.forget()
             return self._stopping.plan(start, around, comes)
@@ -204,7 +205,7 @@ class LocalPlanner:
         limit, top_mps, reason = self._speed_limits(scene, start, around)
         if start.twist[0] > top_mps + HURRY_MPS:
             self._candidates.forget()
-            return self._stopping.plan(start, around, reason, firmly=True)
+            return self._stopping.plan(start, around, reason or "people near", firmly=True)
         error = self._heading_error(start)
         if self._turning.wanted(error) and limit[0] > 0.0:
             if abs(start.twist[0]) < STANDING_MPS:
@@ -221,8 +222,7 @@ class LocalPlanner:
         return self._stuck(plan, start, around, held=limit[0] < HELD_MPS)
 
     def _who_comes(self, scene: Scene, start: Start, around: Surroundings) -> str:
-        standing = bool(np.abs(start.twist).max() < STANDING_MPS)
-        return self._bystanders.who(start.stamp_s, start.pose, standing, scene.obstacles, around)
+        return self._bystanders.who(start.stamp_s, start.pose, scene.obstacles, around)
 
     # ------------------------------------------------------------------------- guide and speed
 
@@ -270,7 +270,7 @@ class LocalPlanner:
         )
         limit = np.minimum(limit, turns)
         near = guide.arcs_m < 2.5
-        reason = "people near" if min(turns, people[near].min()) < 0.6 else ""
+        reason = "people near" if min(turns, headway, people[near].min()) < 0.6 else ""
         if scene.localization.state is LocalizationState.DEGRADED:
             limit, reason = np.minimum(limit, config.degraded_mps), "localization is degraded"
         if self._latch.settling(start.stamp_s):
@@ -451,7 +451,7 @@ class LocalPlanner:
         if np.abs(start.twist).max() > STANDING_MPS:
             return self._stopping.plan(start, around, "stopping at the goal")
         reason, distance_m = "arrived", float(np.hypot(*d))
-        if distance_m > arrival.distance_m + 0.1:
+        if distance_m > GOAL_NEAR_M:
             reason = f"arrived {distance_m:.2f} m from the goal: the rest is blocked"
         return Plan(stand(start.pose, self._config.mpc.step_s), True, reason, arrived=True)
 

@@ -22,6 +22,7 @@ from lastmile.maps.site import POINT_RADIUS_M, Locker, RouteEdge, Site
 from lastmile.types import EdgeKind, Route, RouteSpan
 
 FARTHEST_FROM_NETWORK_M = 12.0
+LEAST_M = 0.01
 BESIDE_M = 3.0
 """A goal this near is driven to straight, not by way of the network."""
 CONNECTOR_CLEARANCE_M = 0.35
@@ -112,7 +113,8 @@ class RoutePlanner:
         goal_yaw : float
             Heading wanted at a goal that is a position, NaN for any.
         closed : frozenset of str
-            Ids of edges, and of crossings, that must not be used.
+            Ids of edges, and of crossings, that must not be used. They do not bar the straight way
+            to a goal that `is_beside` the start.
 
         Raises
         ------
@@ -124,8 +126,8 @@ class RoutePlanner:
         start_point, start_name, _ = self._end(start, "start")
         goal_point, goal_name, locker = self._end(goal, "goal")
         yaw = float(staging_pose(locker)[2]) if locker else float(goal_yaw)
-        if self._is_beside(start_point, goal_point, locker):
-            return _assemble([_connector(start_point, goal_point)], yaw)
+        if self.is_beside(start, goal):
+            return _assemble([_connector(_apart(start_point, goal_point, yaw), goal_point)], yaw)
         shut = self._shut(closed)
         joint_start = self._join(start_point, start_name, None, shut, leaving=True)
         joint_goal = self._join(goal_point, goal_name, locker, shut, leaving=False)
@@ -137,10 +139,12 @@ class RoutePlanner:
         ]
         return _assemble(stretches, yaw)
 
-    def _is_beside(self, start: np.ndarray, goal: np.ndarray, locker: Locker | None) -> bool:
+    def is_beside(self, start: np.ndarray | str, goal: np.ndarray | str) -> bool:
         """Tell whether a short free line leads to the goal, so that the network is no help."""
-        near = float(np.hypot(*(goal - start))) < BESIDE_M
-        return near and self._connector_is_free(start, goal, True, locker)
+        start_point, _, _ = self._end(start, "start")
+        goal_point, _, locker = self._end(goal, "goal")
+        near = float(np.hypot(*(goal_point - start_point))) < BESIDE_M
+        return near and self._connector_is_free(start_point, goal_point, True, locker)
 
     def _shut(self, closed: frozenset[str]) -> np.ndarray:
         if not closed:
@@ -305,6 +309,14 @@ class RoutePlanner:
         low, high = min(start_m, end_m), max(start_m, end_m)
         points = _part(edge.points, low, high)
         return _Stretch(points if end_m >= start_m else points[::-1], _span(edge))
+
+
+def _apart(start: np.ndarray, goal: np.ndarray, yaw: float) -> np.ndarray:
+    """Give a start a little behind the goal where both are one: a route has a length."""
+    if np.hypot(*(goal - start)) > LEAST_M:
+        return start
+    yaw = yaw if np.isfinite(yaw) else 0.0
+    return goal - LEAST_M * np.array([np.cos(yaw), np.sin(yaw)])
 
 
 def _connector(a: np.ndarray, b: np.ndarray, kind: EdgeKind = EdgeKind.FOOTWAY) -> _Stretch:
