@@ -20,15 +20,6 @@ Delays = Mapping[str, tuple[float, float]]
 
 # The world is not a process of the robot: in lockstep it takes no time.
 LEFT_OUT = ("simulator", "locker")
-SENSORS = (
-    "lidar/points",
-    "depth/front/points",
-    "depth/rear/points",
-    "camera/image",
-    "imu",
-    "wheel/odometry",
-    "gnss/fix",
-)
 HEADER = """\
 # Delays of the stack's processes, used in lockstep runs in place of real ones: how long a step
 # takes to compute and publish, and how long a message travels until its reader looks, for sensors
@@ -64,7 +55,7 @@ def measure_latencies(run_dir: Path) -> dict[str, Delays]:
     if not compute:
         raise UserError(f"{run_dir}: no node of the table told of its steps on /diagnostics")
     topics = sorted({topic for spec in NODES.values() for topic in spec.publishes})
-    times = travel_times(run_dir / "run.mcap", topics, SENSORS, namespace)
+    times = travel_times(run_dir / "run.mcap", topics, namespace)
     transport = {
         topic: tuple(float(q) for q in np.quantile(times[topic], [0.5, 0.99]))
         for topic in topics

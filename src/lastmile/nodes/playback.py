@@ -22,7 +22,7 @@ from lastmile.nodes.diagnostics import diagnostic_values
 from lastmile.nodes.environment import ros_environment
 from lastmile.nodes.message_types import message_class
 from lastmile.stack.table import NODES
-from lastmile.stack.topics import TOPICS
+from lastmile.stack.topics import TOPICS, Qos
 from lastmile.types import PointGrid
 
 DIAGNOSTICS = "diagnostics"
@@ -164,19 +164,19 @@ def _in_order(
 
 
 def travel_times(
-    path: Path, topics: Collection[str], measured: Collection[str], namespace: str = "/"
+    path: Path, topics: Collection[str], namespace: str = "/"
 ) -> dict[str, list[float]]:
     """
     List for each topic how long its messages took until the recorder had them [s].
 
-    From publication; for the topics in `measured`, those of sensors, from the end of what they
-    measured, so that the work of their driver counts.
+    From publication; for what sensors publish from the end of the measurement, so that the work of
+    their driver counts.
     """
     names = {_full_name(topic, namespace): topic for topic in topics}
     times: dict[str, list[float]] = {}
     for message, channel, kind in _messages(path, set(names)):
         topic, began_s = names[channel], message.publish_time / 1e9
-        if topic in measured:
+        if TOPICS[topic].qos is Qos.SENSOR:
             began_s = _end_of_measurement(topic, message.data, kind)
         times.setdefault(topic, []).append(message.log_time / 1e9 - began_s)
     return times

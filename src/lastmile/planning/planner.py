@@ -191,9 +191,11 @@ class LocalPlanner:
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
         standing = bool(np.abs(start.twist).max() < STANDING_MPS)
         self._bystanders.note(scene.obstacles, start.pose, standing)
-        if abs(start.twist[0]) < CREEPING_MPS and (comes := self._who_comes(scene, start, around)):
-            self._candidates.forget()
-            return self._stopping.plan(start, around, comes)
+        if abs(start.twist[0]) < CREEPING_MPS:
+            comes = self._bystanders.who(start.stamp_s, start.pose, scene.obstacles, around)
+            if comes:
+                self._candidates.forget()
+                return self._stopping.plan(start, around, comes)
         arrival = self._arrive(start, around)
         if arrival is not None:
             return arrival
@@ -220,9 +222,6 @@ class LocalPlanner:
         if plan.motion.moves or reason.startswith("crossing"):
             return plan
         return self._stuck(plan, start, around, held=limit[0] < HELD_MPS)
-
-    def _who_comes(self, scene: Scene, start: Start, around: Surroundings) -> str:
-        return self._bystanders.who(start.stamp_s, start.pose, scene.obstacles, around)
 
     # ------------------------------------------------------------------------- guide and speed
 

@@ -17,6 +17,7 @@ REACTION_S, STOOD_S = 0.3, 0.6
 """From a turn of somebody to braking for it; how long to stand before they arrive."""
 TURNS_UP_TO_MPS, MOMENTS = 1.6, 7
 FOLLOWED_STEPS = 5
+"""Predicted steps that tell which way somebody walks."""
 BESIDE_M = 0.5
 """Farther from somebody than this, least distance apart, is no longer right beside."""
 
