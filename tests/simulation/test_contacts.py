@@ -1,7 +1,9 @@
 """What counts as touched."""
 
 import numpy as np
+import pytest
 import shapely
+from scipy.spatial.transform import Rotation
 
 from lastmile.simulation.contacts import ContactWatch
 from lastmile.simulation.surroundings import Thing
@@ -38,3 +40,18 @@ def test_bumper_is_pressed_where_somebody_stands_and_not_by_a_locker():
     found = watch.measure(np.zeros(3), np.eye(4), nobody, np.zeros(0, int), car)
     assert found.pressed_ahead
     assert not found.pressed_behind
+
+
+@pytest.mark.parametrize(
+    ("axis", "angle_deg", "contact"),
+    [("y", 11.3, ""), ("y", -13.0, "kerb"), ("x", 5.0, ""), ("x", 11.3, "kerb")],
+)
+def test_wheel_off_a_kerb_is_told_from_braking_on_a_ramp(axis, angle_deg, contact):
+    T = np.eye(4)
+    T[:3, :3] = (
+        Rotation.from_euler("z", 1.0) * Rotation.from_euler(axis, angle_deg, degrees=True)
+    ).as_matrix()
+    nobody, nothing = np.zeros((0, 2)), np.zeros((0, 6))
+    watch = ContactWatch(FOOTPRINT, [])
+    found = watch.measure(np.zeros(3), T, nobody, np.zeros(0, int), nothing)
+    assert found.contact == contact

@@ -25,7 +25,7 @@ class MissionConfig:
     )
     blocked_timeout_max_s: float = param(
         120.0,
-        "The same at most: between the two the robot waits for as long as the detour would take.",
+        "The same at most: between the two the robot waits as long as the detour takes longer.",
         unit="s",
         low=1.0,
         high=3600.0,

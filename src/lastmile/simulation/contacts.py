@@ -14,8 +14,12 @@ from lastmile.simulation.surroundings import Thing
 
 NEAR_M = 5.0
 TOUCH_M = 0.005
-UPRIGHT_LEAST = float(np.cos(np.radians(10.0)))
-"""Ramps tilt the base by 5 degrees; more means a wheel is off a kerb or up on something."""
+ROLL_MOST, PITCH_MOST = (float(np.sin(np.radians(angle))) for angle in (10.0, 12.5))
+"""
+Ramps tilt the base by 5 degrees; more means a wheel is off a kerb or up on something.
+
+Firm braking on a ramp presses the front caster to its stop, which pitches the base 6 degrees more.
+"""
 
 Touch = tuple[str, np.ndarray]
 """The name of what is touched, and where."""
@@ -74,7 +78,7 @@ class ContactWatch:
             if not name.startswith("locker")
         ]
         names = [name for name, _ in touched]
-        if T_map_base[2, 2] < UPRIGHT_LEAST:
+        if abs(T_map_base[2, 0]) > PITCH_MOST or abs(T_map_base[2, 1]) > ROLL_MOST:
             names.append("kerb")
         anything = min(person, solid, vehicle)
         return Clearance(

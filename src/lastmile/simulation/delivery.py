@@ -42,7 +42,7 @@ def order_of(scenario: Scenario, site: Site) -> DeliverGoal:
         raise ConfigError("the scenario has no parcel; give one under `parcels`")
     ids = [locker.id for locker in site.lockers]
     parcel = scenario.parcels[0]
-    from_id, to_id = parcel.locker or ids[0], scenario.goal or ids[-1]
+    from_id, to_id = parcel.locker or scenario.start or ids[0], scenario.goal or ids[-1]
     for locker_id in (from_id, to_id):
         if locker_id not in ids:
             raise ConfigError(f"locker {locker_id!r} is not at site {site.name}: {', '.join(ids)}")

@@ -55,8 +55,8 @@ def read_setting(
     """
     read = read_scenario(find_scenario(scenario))
     if start:
-        parcels = (dataclasses.replace(read.parcels[0], locker=start), *read.parcels[1:])
-        read = dataclasses.replace(read, start=start, parcels=parcels)
+        first = tuple(dataclasses.replace(parcel, locker=start) for parcel in read.parcels[:1])
+        read = dataclasses.replace(read, start=start, parcels=first + read.parcels[1:])
     if goal:
         read = dataclasses.replace(read, goal=goal)
     return Setting(

@@ -80,7 +80,7 @@ TOPICS = {
         Topic("cost_map", types.LocalCostMap, "nav_msgs/msg/OccupancyGrid", Qos.RELIABLE,
               "Ground around the robot in odom, 5 Hz; values of Cell."),
         Topic("markers", types.MarkerArray, "lastmile_msgs/msg/FiducialArray", Qos.RELIABLE,
-              "Fiducials in the front camera's optical frame, at most 10 Hz, while docking."),
+              "Fiducials in the front camera's optical frame, at most 10 Hz."),
         Topic("plan", types.Trajectory, "lastmile_msgs/msg/Trajectory", Qos.RELIABLE,
               "The planner's trajectory in odom, ends in a stop, 10 Hz."),
         Topic("planner/status", types.PlannerStatus, "lastmile_msgs/msg/PlannerStatus",
