@@ -126,6 +126,14 @@ def test_history_depends_on_array_contents():
     assert a.hexdigest() != b.hexdigest()
 
 
+def test_history_leaves_out_what_topics_carry_but_not_when():
+    a, b, c = (History(leave_out=["t"]) for _ in range(3))
+    a(0.0, "x", "t", np.arange(3.0))
+    b(0.0, "x", "t", np.zeros(2))
+    c(0.1, "x", "t", np.arange(3.0))
+    assert a.hexdigest() == b.hexdigest() != c.hexdigest()
+
+
 def test_history_depends_on_every_plain_value_and_on_the_shape_of_arrays():
     array = np.zeros((2, 3))
     values = [

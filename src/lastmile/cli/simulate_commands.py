@@ -21,6 +21,8 @@ from lastmile.localization.mapping import LidarMapper
 from lastmile.maps.site import Site
 from lastmile.simulation.lockstep import History
 from lastmile.simulation.setting import read_setting
+from lastmile.stack.topics import TOPICS
+from lastmile.types import CameraImage, PointGrid
 
 app = typer.Typer(add_completion=False)
 
@@ -68,7 +70,10 @@ def simulate(
     (run_dir / BEGUN).write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
     delivery = LockstepDelivery(setting)
     log = RunLog()
-    history = History()
+    # Clouds and images are half of the work; where they differ, what is made of them does too.
+    history = History(
+        name for name, topic in TOPICS.items() if topic.value in (PointGrid, CameraImage)
+    )
     delivery.loop.observe(log.observe)
     delivery.loop.observe(history)
     mapper = drive_mapper(setting.site, setting.robot, config) if save_map else None
