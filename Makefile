@@ -9,7 +9,7 @@
 # make ext            the Cython kernels alone
 # make colcon-build   both ROS 2 packages with colcon into install/
 # make ros-workspace  a ROS 2 workspace that links both packages, in $(ROS_WORKSPACE)
-# make clean          away with all that was made
+# make clean          away with all that was made, but for runs/
 #
 # Every target sets up what it needs. PYTHON names the interpreter, 3.11 to 3.13.
 SHELL := /bin/bash
