@@ -20,7 +20,7 @@ def random_disc(rng, number):
     moving = bool(rng.random() < 0.7)
     centres = start + TIMES_S[:, None] * velocity * moving
     kind = ObstacleKind.PERSON if rng.random() < 0.7 else ObstacleKind.CYCLIST
-    return Disc(number, kind, rng.uniform(0.2, 0.5), centres, np.zeros(len(TIMES_S)), moving)
+    return Disc(number, kind, rng.uniform(0.2, 0.5), centres, np.zeros(len(TIMES_S)), moving, 5.0)
 
 
 def straight(speed_mps):

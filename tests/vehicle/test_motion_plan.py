@@ -108,7 +108,7 @@ def test_small_unseen_gaps_are_free():
 def crossing_disc(cross_s):
     """A person who walks across the way at x = 1.2 m at a time."""
     centres = np.stack([np.full_like(TIMES_S, 1.2), 1.2 * (TIMES_S - cross_s)], axis=-1)
-    return Disc(7, ObstacleKind.PERSON, 0.25, centres, np.zeros_like(TIMES_S), True)
+    return Disc(7, ObstacleKind.PERSON, 0.25, centres, np.zeros_like(TIMES_S), True, 5.0)
 
 
 def test_predicted_person_refuses_the_certificate_only_while_the_robot_moves():
@@ -131,7 +131,7 @@ def test_robot_that_stands_against_something_may_leave_slowly():
 def standing_disc(x, y=0.0, velocity=(0.0, 0.0)):
     """A person who stands, or walks straight."""
     centres = np.array([x, y]) + TIMES_S[:, None] * np.array(velocity)
-    return Disc(7, ObstacleKind.PERSON, 0.25, centres, np.zeros_like(TIMES_S), True)
+    return Disc(7, ObstacleKind.PERSON, 0.25, centres, np.zeros_like(TIMES_S), True, 5.0)
 
 
 def creep(around, speed=0.06, plans=200):

@@ -16,7 +16,11 @@ LENGTH_MAX_M = 3.5
 
 @dataclass(frozen=True, slots=True)
 class Disc:
-    """A disc on its predicted way: centres (T, 2) at stamp + k * dt, sigma (T,)."""
+    """
+    A disc on its predicted way: centres (T, 2) at stamp + k * dt, sigma (T,).
+
+    `seen_s` is how long its obstacle had been seen for, at the stamp.
+    """
 
     id: int
     kind: ObstacleKind
@@ -24,6 +28,7 @@ class Disc:
     centres: np.ndarray
     sigma_m: np.ndarray
     moving: bool
+    seen_s: float
 
 
 def predict_discs(
@@ -63,7 +68,15 @@ def predict_discs(
     near = (x * x + y * y).min(axis=1) < (reach_m + LENGTH_MAX_M) ** 2
     sigma = np.minimum(sigma, sigma_max_m)
     return [
-        Disc(obstacle.id, obstacle.kind, radius_m, centres[i] + offset, sigma[i], moving)
+        Disc(
+            obstacle.id,
+            obstacle.kind,
+            radius_m,
+            centres[i] + offset,
+            sigma[i],
+            moving,
+            obstacle.age_s,
+        )
         for i, (obstacle, moving) in enumerate(concerning)
         if near[i]
         for offset, radius_m in _cover(obstacle)

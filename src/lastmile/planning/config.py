@@ -153,7 +153,7 @@ class SpeedConfig:
         2.0, "Time headway to whoever walks on before the robot.", unit="s", low=0.5, high=5.0
     )
     turning_mps2: float = param(
-        1.2,
+        2.4,
         "Anybody ahead may change their way by this at any moment; the robot is slow enough to "
         "stand before they could reach it.",
         unit="m/s2",

@@ -24,6 +24,7 @@ from lastmile.planning.guide import Guide, find_guide
 from lastmile.planning.local_map import LocalMap, LocalMapper
 from lastmile.planning.maneuver import Maneuvering
 from lastmile.planning.mpc import Mpc, MpcProblem
+from lastmile.planning.people import NEAR_M, PeopleSpeeds
 from lastmile.planning.reference import Latch, RouteReference
 from lastmile.planning.stopping import STANDING_MPS, Plan, Start, Stopping
 from lastmile.planning.turning import Turning
@@ -42,7 +43,6 @@ from lastmile.vehicle.description import RobotDescription
 from lastmile.vehicle.motion_plan import drive_then_brake, stand
 
 PREDICTION_S = 6.0
-NEAR_M = 8.0
 """Moving obstacles that do not come nearer are of no concern."""
 CREEPING_MPS = 0.3
 """A robot so slow comes to stand when somebody walks up to it; else it may only turn its side."""
@@ -91,6 +91,13 @@ class LocalPlanner:
             self._robot_radius_m,
         )
         self._candidates = Candidates(Mpc(config.mpc, people.discs, self._robot_discs_m))
+        self._people = PeopleSpeeds(
+            config,
+            np.array(self._robot_discs_m),
+            self._robot_radius_m,
+            self._half_width_m,
+            robot.limits.braking_mps2,
+        )
         self._latch = Latch()
         self._guard = CrossingGuard(config.crossing)
         self._last: Plan | None = None
@@ -251,25 +258,11 @@ class LocalPlanner:
         limit = np.minimum(limit, speeds.limit_by_bends(config, guide, limits.yaw_rate_max))
         room = speeds.limit_by_room(config, guide, around.local_map, self._half_width_m)
         limit = np.minimum(limit, room)
-        least_m = self._config.people.least_m
-        people = speeds.limit_by_people(config, guide, around.discs, self._robot_radius_m, least_m)
-        limit = np.minimum(limit, people)
-        ahead = _people_ahead(around.discs, start.pose, self._robot_discs_m[0])
-        front_m = self._robot_radius_m + self._robot_discs_m[-1]
-        headway = speeds.limit_by_headway(config, guide, ahead, front_m, self._half_width_m)
-        limit = np.minimum(limit, headway)
-        turns = speeds.limit_by_turns(
-            config,
-            guide,
-            ahead,
-            around.times_s,
-            np.array(self._robot_discs_m),
-            self._robot_radius_m,
-            limits.braking_mps2,
+        people = self._people.limit(
+            guide, start.pose, around.discs, scene.obstacles.obstacles, around.times_s
         )
-        limit = np.minimum(limit, turns)
-        near = guide.arcs_m < 2.5
-        reason = "people near" if min(turns, headway, people[near].min()) < 0.6 else ""
+        limit = np.minimum(limit, people.along)
+        reason = "people near" if people.near else ""
         if scene.localization.state is LocalizationState.DEGRADED:
             limit, reason = np.minimum(limit, config.degraded_mps), "localization is degraded"
         if self._latch.settling(start.stamp_s):
@@ -280,10 +273,10 @@ class LocalPlanner:
         limit = speeds.slow_for_stop(limit, guide.arcs_m, end_m, braking)
         free_m = speeds.known_free_m(guide, around.local_map, self._half_width_m)
         if free_m < end_m - 1e-6:
-            stop_m = free_m - front_m
+            stop_m = free_m - self._robot_radius_m - self._robot_discs_m[-1]
             limit = speeds.slow_for_stop(limit, guide.arcs_m, stop_m, config.braking_mps2)
         limit, reason = self._stop_at_crossing(scene, start, limit, reason)
-        return limit, turns, reason
+        return limit, people.top_mps, reason
 
     def _stop_at_crossing(self, scene: Scene, start: Start, limit: np.ndarray, reason: str):
         span = self.reference.crossing_ahead(8.0)
@@ -404,9 +397,7 @@ class LocalPlanner:
         plan = self._stopping.plan(start, around, f"no room to turn: {bars}")
         return self._stuck(plan, start, around)
 
-    def _stuck(
-        self, plan: Plan, start: Start, around: Surroundings, held: bool = True
-    ) -> Plan:
+    def _stuck(self, plan: Plan, start: Start, around: Surroundings, held: bool = True) -> Plan:
         """
         Nothing goes ahead: after a while try to maneuver.
 
@@ -501,15 +492,3 @@ class LocalPlanner:
             out[:, i, 2] = disc.radius_m + self._robot_radius_m + wanted + disc.sigma_m[:n]
             out[:, i, 3] = people.weight
         return out
-
-
-def _people_ahead(discs: list[Disc], pose: np.ndarray, rear_m: float) -> list[Disc]:
-    """Leave out people behind the robot: who follows sees it."""
-    forward = np.array([np.cos(pose[2]), np.sin(pose[2])])
-    return [
-        disc
-        for disc in discs
-        if disc.kind is ObstacleKind.PERSON
-        and float((disc.centres[0] - pose[:2]) @ forward) > rear_m
-        and np.hypot(*(disc.centres[0] - pose[:2])) < NEAR_M
-    ]
