@@ -5,7 +5,7 @@ import pytest
 
 from lastmile.geometry.predicted_discs import Disc
 from lastmile.planning import people
-from lastmile.planning.config import SpeedConfig
+from lastmile.planning.config import PlannerConfig, SpeedConfig
 from lastmile.planning.guide import Guide
 from lastmile.types import Obstacle, ObstacleKind
 
@@ -21,9 +21,13 @@ def walker(x, y, vx=0.0, vy=0.0, seen_s=5.0):
     return Disc(1, ObstacleKind.PERSON, 0.25, centres, np.zeros(len(TIMES_S)), moving, seen_s)
 
 
-def limit(*walkers):
+def guide_ahead():
     points = np.column_stack([np.arange(0.0, 8.0, 0.2), np.zeros(40)])
-    guide = Guide(points, np.arange(0.0, 8.0, 0.2), np.arange(0.0, 8.0, 0.2), True)
+    return Guide(points, points[:, 0], points[:, 0], True)
+
+
+def limit(*walkers):
+    guide = guide_ahead()
     return people.limit_by_turns(
         CONFIG, guide, list(walkers), TIMES_S, MIDDLES_M, RADIUS_M, BRAKING_MPS2
     )
@@ -64,6 +68,18 @@ def test_nearer_people_slow_the_robot_more_down_to_a_creep():
 def test_who_came_into_view_just_now_may_walk_already():
     known, new = limit(walker(3.5, 0.5)), limit(walker(3.5, 0.5, seen_s=0.2))
     assert new < 0.7 * min(known, 1.4)
+
+
+def test_who_walks_beside_the_robot_slows_it_and_who_follows_does_not():
+    guide = guide_ahead()
+    speeds = people.PeopleSpeeds(PlannerConfig(), MIDDLES_M, RADIUS_M, 0.275, BRAKING_MPS2)
+    tops = [
+        speeds.limit(guide, np.zeros(3), [walker(x, 1.2, 1.0)], (), TIMES_S).top_mps
+        for x in (0.3, -0.4, -1.5)
+    ]
+    assert tops[0] < 0.7
+    assert tops[1] < 0.7
+    assert tops[2] == np.inf
 
 
 def thing(**given):
@@ -119,7 +135,6 @@ def test_what_may_be_part_of_somebody_is_taken_for_a_newcomer_for_a_moment(given
     ids=["ahead", "right ahead", "comes", "beside", "behind", "stands"],
 )
 def test_robot_keeps_two_seconds_behind_who_walks_on_before_it(person, top_mps):
-    points = np.column_stack([np.arange(0.0, 8.0, 0.2), np.zeros(40)])
-    guide = Guide(points, points[:, 0], points[:, 0], True)
+    guide = guide_ahead()
     found = people.limit_by_headway(CONFIG, guide, [person], 0.5, 0.275)
     assert found == pytest.approx(top_mps, abs=0.06)

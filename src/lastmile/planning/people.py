@@ -12,7 +12,8 @@ from lastmile.planning.config import PlannerConfig, SpeedConfig
 from lastmile.planning.guide import Guide
 from lastmile.types import Obstacle, ObstacleKind
 
-NEAR_M = 8.0
+NEAR_M, BEHIND_M = 8.0, 0.5
+"""Who is farther off does not matter yet; who is farther behind the robot sees it."""
 REACTION_S, STOOD_S = 0.3, 0.6
 """From a turn of somebody to braking for it; how long to stand before they arrive."""
 TURNS_UP_TO_MPS, MOMENTS = 1.6, 7
@@ -115,12 +116,12 @@ def newcomers(obstacles: tuple[Obstacle, ...], steps: int) -> list[Disc]:
 
 
 def _ahead(discs: list[Disc], pose: np.ndarray, rear_m: float) -> list[Disc]:
-    """Leave out what is behind the robot: who follows sees it."""
+    """Leave out what is behind the robot; who walks beside it may turn into it."""
     forward = np.array([np.cos(pose[2]), np.sin(pose[2])])
     return [
         disc
         for disc in discs
-        if float((disc.centres[0] - pose[:2]) @ forward) > rear_m
+        if float((disc.centres[0] - pose[:2]) @ forward) > rear_m - BEHIND_M
         and np.hypot(*(disc.centres[0] - pose[:2])) < NEAR_M
     ]
 
