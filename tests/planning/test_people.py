@@ -1,5 +1,7 @@
 """Speeds from which the robot stands in time before people."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,10 +28,10 @@ def guide_ahead():
     return Guide(points, points[:, 0], points[:, 0], True)
 
 
-def limit(*walkers):
+def limit(*walkers, config=CONFIG):
     guide = guide_ahead()
     return people.limit_by_turns(
-        CONFIG, guide, list(walkers), TIMES_S, MIDDLES_M, RADIUS_M, BRAKING_MPS2
+        config, guide, list(walkers), TIMES_S, MIDDLES_M, RADIUS_M, BRAKING_MPS2
     )
 
 
@@ -63,6 +65,12 @@ def test_nearer_people_slow_the_robot_more_down_to_a_creep():
     limits = [limit(walker(x, 0.6, -1.2, 0.0)) for x in (4.0, 3.0, 2.0, 1.0)]
     assert limits == sorted(limits, reverse=True)
     assert limits[-1] == CONFIG.turning_least_mps
+
+
+def test_nobody_turns_where_the_bound_is_zero():
+    still = replace(CONFIG, turning_mps2=0.0)
+    assert limit(walker(2.0, 1.2), config=still) == np.inf
+    assert limit(walker(2.0, 1.2)) < 1.4
 
 
 def test_who_came_into_view_just_now_may_walk_already():

@@ -178,7 +178,8 @@ def limit_by_turns(
     index = np.minimum(np.round(at_s / (times_s[1] - times_s[0])).astype(int), len(times_s) - 1)
     away = robot[None] - centres[:, index][:, :, :, None]
     gap_m = np.hypot(away[..., 0], away[..., 1]).min(axis=-1) - radii_m[:, None, None]
-    turned_s = np.minimum(at_s, TURNED_MPS / config.turning_mps2)
+    # At 0 m/s2, which turns this off, nobody ever gets there.
+    turned_s = np.minimum(at_s, TURNED_MPS / max(config.turning_mps2, 1e-9))
     reach_m = 0.5 * config.turning_mps2 * turned_s**2 + TURNED_MPS * (at_s - turned_s)
     new = np.array([not disc.moving and disc.seen_s < NEW_S for disc in people])
     safe = (gap_m > reach_m + WALK_MPS * new[:, None, None] * at_s).all(axis=(0, 2))
