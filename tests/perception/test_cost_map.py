@@ -277,17 +277,20 @@ def test_count_fresh_agrees_with_plain_counting():
     xy = np.repeat(rng.uniform(-3.0, 3.0, (300, 2)), 2, axis=0).astype(np.float32)
     start = np.array([0, 100, 100, 600], np.int32)
     inside, fresh = np.zeros(3, np.int32), np.zeros(3, np.int32)
+    free_at = np.zeros(600, np.uint8)
     pose = np.array([7.0, -4.0, 0.4])
     window = np.array([np.cos(0.4), np.sin(0.4), 7.0, -4.0, 5.0, -6.0, 0.1])
-    _cost_map.count_fresh(xy, start, hits, known_s, 6.0, window, inside, fresh)
-    want = np.zeros((2, 3), int)
+    _cost_map.count_fresh(xy, start, hits, known_s, 6.0, window, inside, fresh, free_at)
+    want, want_at = np.zeros((2, 3), int), np.zeros(600, int)
     for k, (u, v) in enumerate((se2.transform(pose, xy) - [5.0, -6.0]) / 0.1):
         i, j, c = int(np.floor(v)), int(np.floor(u)), 0 if k < 100 else 2
         if 1 <= i < 39 and 1 <= j < 39 and (hits[i, j] or known_s[i, j] > 6.0):
             want[:, c] += 1, not hits[i - 1 : i + 2, j - 1 : j + 2].any()
+            want_at[k] = 2 if not hits[i - 1 : i + 2, j - 1 : j + 2].any() else hits[i, j] == 0
     assert (inside == want[0]).all()
     assert (fresh == want[1]).all()
     assert 0 < fresh[2] < inside[2] < 500
+    assert (free_at == want_at).all()
 
 
 def test_lines_between_returns_mark_what_plain_steps_along_them_mark():

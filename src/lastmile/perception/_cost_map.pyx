@@ -210,11 +210,13 @@ def count_fresh(
     const double[::1] window,
     int[::1] inside,
     int[::1] fresh,
+    unsigned char[::1] free_at,
 ):
     """
     Count per cluster the points in known cells, and those on ground that was free all round.
 
     Known is what has hits, or was seen free after `recent`; `xy` and `start` as in `Clusters`.
+    `free_at` comes as 0: it becomes 2 for the latter, and 1 for others whose own cell was free.
     """
     cdef Py_ssize_t c, k, row, column, last_row = -1, last_column = -1, a, b
     cdef bint known = False, touched = False
@@ -244,6 +246,9 @@ def count_fresh(
                     inside[c] += 1
                     if not touched:
                         fresh[c] += 1
+                        free_at[k] = 2
+                    elif hits[row, column] == 0:
+                        free_at[k] = 1
 
 
 def update(

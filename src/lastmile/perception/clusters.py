@@ -31,7 +31,7 @@ LONGEST_M = 16.0
 """Longer clusters are no things at all: walls, which only the cost map has."""
 OVERHEAD_GAP_M = 0.6
 HOLLOW_SAMPLES = 100
-HIDDEN_BY_M = 0.4
+HIDDEN_BY_M = 0.25
 """What hides an end of a thing is nearer by at least this."""
 CUT_HEIGHT_M = 1.6
 """What leaves the top of the image this high up is higher than a car."""
@@ -72,15 +72,17 @@ class Clusters:
     The points of all sweeps of one instant, flat, and the things among them.
 
     `points` is float32 (N, 4), `label` uint8 (N,), `height` float32 (N,); `cluster` int32 (N,) is
-    the index of the cluster or -1. `xy` float32 (M, 2) are the points of the clusters one after the
-    other, those of cluster c from `start[c]` (int32) to `start[c + 1]`. `things` are the clusters
-    that stand out of the ground and are no longer than LONGEST_M.
+    the index of the cluster or -1. `order` int32 (M,) are the numbers of the points of the clusters
+    one after the other and `xy` float32 (M, 2) where they are, those of cluster c from `start[c]`
+    (int32) to `start[c + 1]`. `things` are the clusters that stand out of the ground and are no
+    longer than LONGEST_M.
     """
 
     points: np.ndarray
     label: np.ndarray
     height: np.ndarray
     cluster: np.ndarray
+    order: np.ndarray
     xy: np.ndarray
     start: np.ndarray
     things: tuple[Thing, ...]
@@ -91,13 +93,27 @@ def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> 
     points = np.concatenate([sweep.points.reshape(-1, 4) for sweep, _ in pairs])
     label = np.concatenate([terrain.label.ravel() for _, terrain in pairs])
     height = np.concatenate([terrain.height.ravel() for _, terrain in pairs])
+    members = np.flatnonzero(label == OBSTACLE).astype(np.int32)
+    cluster, count = number(pairs, points, label, members, config)
+    return describe(pairs, points, label, height, cluster, count, config)
+
+
+def number(
+    pairs: list[tuple[Sweep, Terrain]],
+    points: np.ndarray,
+    label: np.ndarray,
+    members: np.ndarray,
+    config: ClusterConfig,
+) -> tuple[np.ndarray, int]:
+    """Join those points, `members`, that are labelled OBSTACLE, and number their clusters."""
     parent = np.arange(len(points), dtype=np.int32)
     offset = 0
-    for sweep, terrain in pairs:
-        step = 2.0 * np.pi / sweep.label.shape[1] if sweep.wraps else 0.0
+    for sweep, _ in pairs:
+        shape, size = sweep.label.shape, sweep.label.size
+        step = 2.0 * np.pi / shape[1] if sweep.wraps else 0.0
         _clusters.link_neighbours(
             sweep.points,
-            terrain.label,
+            label[offset : offset + size].reshape(shape),
             sweep.wraps,
             config.gap_m,
             config.gap_steps * step,
@@ -108,24 +124,46 @@ def find_clusters(pairs: list[tuple[Sweep, Terrain]], config: ClusterConfig) -> 
             offset,
             parent,
         )
-        offset += sweep.label.size
-    members = np.flatnonzero(label == OBSTACLE).astype(np.int32)
+        offset += size
     cells = int(np.ceil(2.0 * GRID_HALF_M / config.merge_cell_m))
     owner = np.full((cells, cells), -1, np.int32)
     _clusters.join_in_plane(points, members, config.merge_cell_m, owner, parent)
     cluster = np.full(len(points), -1, np.int32)
     size = np.zeros(len(points), np.int32)
     count = _clusters.number_clusters(members, parent, config.points_min, cluster, size)
+    return cluster, count
+
+
+def order_points(
+    members: np.ndarray, points: np.ndarray, height: np.ndarray, cluster: np.ndarray, count: int
+) -> tuple[np.ndarray, ...]:
+    """Line the points up by cluster: starts, order, x and y, boxes with tops (C, 5), means."""
     start = np.empty(count + 1, np.int32)
     order = np.empty(len(members), np.int32)
     _clusters.order_by_cluster(members, cluster, start, order)
+    order = order[: start[count]]
     xy = np.empty((start[count], 2), np.float32)
     box, mean = np.empty((count, 5), np.float32), np.empty((count, 2))
     _clusters.measure(points, height, start, order, xy, box, mean)
+    return start, order, xy, box, mean
+
+
+def describe(
+    pairs: list[tuple[Sweep, Terrain]],
+    points: np.ndarray,
+    label: np.ndarray,
+    height: np.ndarray,
+    cluster: np.ndarray,
+    count: int,
+    config: ClusterConfig,
+) -> Clusters:
+    """Measure numbered clusters and describe the things among them."""
+    members = np.flatnonzero(label == OBSTACLE).astype(np.int32)
+    start, order, xy, box, mean = order_points(members, points, height, cluster, count)
     seen = (*_reach_overhead(pairs, cluster, count), _ends_hidden(pairs, cluster, count))
     origin = pairs[0][0].origin[:2]
     things = _describe_all(xy, start, box, mean, seen, origin, config)
-    return Clusters(points, label, height, cluster, xy, start, things)
+    return Clusters(points, label, height, cluster, order, xy, start, things)
 
 
 def _describe_all(

@@ -13,6 +13,8 @@ seen only when the robot comes nearer.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from lastmile.perception import _cost_map
@@ -31,6 +33,25 @@ BLIND_M = 2.0
 """Nearer than this the lidar does not see the ground beside the robot."""
 BEYOND_M = 0.25
 """A ray passes a cell when it goes on for this much."""
+
+
+FREE_HERE, FREE_ALL_ROUND = 1, 2
+"""What `Freshness.at` holds; 0 for all else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """
+    What of the clusters stands where the ground was free before.
+
+    `share` (C,) is the share of points that do, of `known` (C,) on known cells; NaN where those are
+    less than half. `at` (M,) is uint8 by row of `Clusters.xy`: FREE_ALL_ROUND for what `share`
+    counts, FREE_HERE where only the point's own cell was free.
+    """
+
+    share: np.ndarray
+    known: np.ndarray
+    at: np.ndarray
 
 
 class CostMap:
@@ -80,21 +101,16 @@ class CostMap:
             ):
                 _roll(grid, int(shift[1]), int(shift[0]), empty)
 
-    def freshness(self, clusters: Clusters, pose_odom_base: np.ndarray) -> np.ndarray:
+    def freshness(self, clusters: Clusters, pose_odom_base: np.ndarray) -> Freshness:
         """
         Tell for each thing how much of it stands where the ground was free before.
 
         Only a thing that moved can do so: things that come into view stand where nothing was
         known. Call after `move_to`, before `update`.
-
-        Returns
-        -------
-        ndarray, shape (C,)
-            Share of points by cluster number; NaN where less than half of them lie on known cells.
-
         """
         total = np.diff(clusters.start)
         inside, fresh = np.zeros(len(total), np.int32), np.zeros(len(total), np.int32)
+        free_at = np.zeros(len(clusters.xy), np.uint8)
         _cost_map.count_fresh(
             clusters.xy,
             clusters.start,
@@ -104,8 +120,10 @@ class CostMap:
             self._window(pose_odom_base),
             inside,
             fresh,
+            free_at,
         )
-        return np.where(2 * inside >= np.maximum(total, 1), fresh / np.maximum(inside, 1), np.nan)
+        share = np.where(2 * inside >= np.maximum(total, 1), fresh / np.maximum(inside, 1), np.nan)
+        return Freshness(share, inside, free_at)
 
     def update(
         self,

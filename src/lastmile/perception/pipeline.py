@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lastmile.geometry import se2
 from lastmile.perception.clusters import Clusters, find_clusters
 from lastmile.perception.config import PerceptionConfig
 from lastmile.perception.cost_map import CostMap
 from lastmile.perception.ground import Terrain, find_ground
+from lastmile.perception.parting import part_people
 from lastmile.perception.prediction import predict_paths
 from lastmile.perception.sweep import Sweep, make_sweep
 from lastmile.perception.tracker import Tracker, to_detections
@@ -58,9 +60,8 @@ class Pipeline:
         """
         pairs = [self._terrain(_restamped(lidar, stamp_s), twist_base, True)]
         pairs += [self._terrain(_restamped(grid, stamp_s), twist_base, False) for grid in depths]
-        clusters = find_clusters(pairs, self.config.clusters)
         self.cost_map.move_to(pose_odom_base, stamp_s)
-        fresh = self.cost_map.freshness(clusters, pose_odom_base)
+        clusters, fresh = self._clusters(pairs, pose_odom_base)
         detections = to_detections(self._trackable(clusters, fresh), fresh, pose_odom_base)
         self.tracker.update(stamp_s, detections, self.cost_map.seen_free)
         moving = np.zeros(len(fresh), bool)
@@ -114,6 +115,19 @@ class Pipeline:
         )
         missing = LIDAR_MISSING_RANGE_M if lidar else DEPTH_MISSING_RANGE_M
         return sweep, find_ground(sweep, self.config.ground, missing)
+
+    def _clusters(
+        self, pairs: list[tuple[Sweep, Terrain]], pose_odom_base: np.ndarray
+    ) -> tuple[Clusters, np.ndarray]:
+        """Find clusters, people apart, and which share of each is on ground that was free."""
+        found = find_clusters(pairs, self.config.clusters)
+        fresh = self.cost_map.freshness(found, pose_odom_base)
+        walkers_odom = self.tracker.walkers(pairs[0][0].stamp_s)
+        walkers_base = se2.transform(se2.invert(pose_odom_base), walkers_odom)
+        parted = part_people(pairs, found, fresh, walkers_base, self.config.clusters)
+        if parted is found:
+            return found, fresh.share
+        return parted, self.cost_map.freshness(parted, pose_odom_base).share
 
     def _trackable(self, clusters: Clusters, fresh: np.ndarray) -> list:
         """Compact things, and structure that moves."""

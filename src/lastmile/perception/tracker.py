@@ -38,7 +38,9 @@ HIDDEN_SMALL = -0.5
 STANDS = -8.0
 """Evidence that decides against motion: for tall things that are no lorries (poles, and pieces of
 walls, whose visible part slides along as the robot drives), and for new, long, half-hidden ones."""
-SLIT_SPEED_MPS = 1.0
+SLIT_SPEED_MPS, SLIT_SPEED_WIDE_MPS, WIDE_M = 1.0, 0.4, 0.55
+"""Half-hidden things that are faster and cover no free ground are parts of something that stands:
+those wider than a walker at less speed."""
 PROVEN_HITS = 6
 """Fewer detections do not carry a thing through an occlusion."""
 MOVING_HITS = 4
@@ -203,6 +205,18 @@ class Tracker:
         P[stands, :2, :2] = self._state.standing_P[stands]
         P[stands, 2, 2] = P[stands, 3, 3] = self.config.static_drift_mps**2
         return P
+
+    def walkers(self, stamp_s: float) -> np.ndarray:
+        """Give where (N, 2) in odom those are expected who walk, or just did, and look small."""
+        rows = [
+            i
+            for i, t in enumerate(self.tracks)
+            if t.moved_scans >= MOVED_SCANS
+            and self.stamp_s - t.moved_s < JUST_S
+            and np.ptp(t.outline, axis=0).max() < SMALL_M
+        ]
+        lag_s = stamp_s - self.stamp_s if rows else 0.0
+        return self._state.moving[rows, :2] + lag_s * self._state.moving[rows, 2:]
 
     def kind(self, i: int) -> ObstacleKind:
         """Judge a track by size, speed and history."""
@@ -370,9 +384,12 @@ class Tracker:
         )
         evidence = np.where(hidden & ~long, np.minimum(evidence, HIDDEN_SMALL), evidence)
         # Through the slit between two walkers a wall looks like a walker, on ground that was never
-        # free; a thing so fast would by now stand beside the cells that it was entered in.
+        # free; a thing so fast would by now stand beside the cells that it was entered in. The part
+        # of a car that a walker's shadow leaves grows on and grows wider than a walker.
         speed = np.hypot(self._state.moving[rows, 2], self._state.moving[rows, 3])
-        slit = hidden & (fresh < FRESH_LONG) & (speed > SLIT_SPEED_MPS)
+        wide = detections.length_m[columns] > WIDE_M
+        too_fast = speed > np.where(wide, SLIT_SPEED_WIDE_MPS, SLIT_SPEED_MPS)
+        slit = hidden & (fresh < FRESH_LONG) & too_fast
         evidence = np.where(slit, STANDS, evidence)
         # A long thing that moves covers some new ground with its front. A wall between the shadows
         # of people, or coming out from behind a corner, seems to move and covers none; worse, what
