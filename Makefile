@@ -52,7 +52,8 @@ scorecard-%: setup
 campaign-%: setup
 	@$(BIN)/lastmile campaign $* --results $(CAMPAIGNS)/$*.json
 
-# The drives that the lidar maps are made from meet nobody; each map is of its seed's own world.
+# The drives that the lidar maps are made from meet nobody; each map is of its seed's own world, on
+# another day: parked vehicles and clutter have changed since.
 campaign-lidar-map: setup
 	@$(BIN)/lastmile campaign lockstep --scenario mapping --save-maps --output runs/mapping \
 	  --seeds $(LIDAR_MAP_SEEDS) --results $(CAMPAIGNS)/mapping.json

@@ -1,6 +1,7 @@
 """Lines of the scorecard are there whatever was measured; what is not known is missed."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +37,14 @@ DEMO = {
     "cpu_per_node": {"planner": 0.3},
 }
 CRASHED = {"about": {}, "delivered": False, "outcome": "crashed", "text": "exit -9"}
+
+
+@pytest.fixture(autouse=True)
+def code(monkeypatch):
+    """Take the figures for those of the code at hand, which `unchanged` tells."""
+    code = SimpleNamespace(unchanged=True)
+    monkeypatch.setattr(delivery_scorecard, "same_code", lambda *_: code.unchanged)
+    return code
 
 
 def missed(lines):
@@ -86,8 +95,17 @@ def test_beside_the_latency_stands_how_fast_the_world_was():
 def test_a_crash_in_lockstep_is_missed_though_39_were_delivered():
     figures = {"taken": TAKEN, "runs": 40, "crashed": 1, "delivered": 39, "routes": 39}
     lines = _lockstep_lines(figures | {"own_contacts": 0, "contacts": 0})
-    assert "lockstep: delivered" not in missed(lines)
+    assert "lockstep: share delivered" not in missed(lines)
     assert "lockstep: runs that crashed, their contacts not known" in missed(lines)
+    more = _lockstep_lines(figures | {"own_contacts": 0, "contacts": 0, "runs": 41})
+    assert "lockstep: share delivered" in missed(more)
+
+
+def test_figures_of_other_code_are_missed_and_say_so(code):
+    code.unchanged = False
+    lines = _demo_lines({"taken": TAKEN, "demo": DEMO})
+    assert missed(lines) == ["demo and 5 other seeds over ROS: taken"]
+    assert "the code has changed since" in lines[0].figure
 
 
 def test_twins_are_held_against_the_runs_over_ros():
@@ -101,7 +119,8 @@ def test_twins_are_held_against_the_runs_over_ros():
     assert missed(_twin_lines(twins, {})) == ["lockstep and ROS: same outcome"]
 
 
-def test_twins_of_other_code_than_the_runs_over_ros_are_missed_and_say_so():
+def test_twins_of_other_code_than_the_runs_over_ros_are_missed_and_say_so(code):
+    code.unchanged = False
     outcomes = {f"seed-{k:03d}": "succeeded" for k in range(6)}
     twins = {"taken": TAKEN, "repeats": True, "outcomes": outcomes}
     ros = {"taken": TAKEN | {"commit": "def+changes"}, "outcomes": outcomes}

@@ -87,8 +87,13 @@ def test_a_contact_half_a_second_after_moving_is_own():
 
 
 def test_a_contact_long_after_moving_is_not_own():
-    log = [truth(0.0, 0.0), truth(0.51, 0.0, v=0.0, contact="person 3")]
+    log = [truth(0.0, 0.0), truth(0.3, 0.0, v=0.0), truth(0.51, 0.0, v=0.0, contact="person 3")]
     assert metrics.contacts(log, ROBOT) == [metrics.Contact(0.51, "person 3", False)]
+
+
+def test_a_contact_right_after_a_gap_of_the_truth_is_own():
+    log = [truth(0.0, 0.0, v=0.0), truth(0.51, 0.0, v=0.0, contact="person 3")]
+    assert metrics.contacts(log, ROBOT) == [metrics.Contact(0.51, "person 3", True)]
 
 
 def test_a_lasting_contact_counts_once():
@@ -121,9 +126,11 @@ def test_latency_runs_from_the_scan_to_the_first_command_after_its_plan():
         sensed_stamp_s=10.0,
     )
     log.observe(10.06, "planner", "plan", plan)
-    log.observe(10.08, "command_gate", "cmd_vel", Command(10.08, 1.0, 0.0))
-    log.observe(10.10, "command_gate", "cmd_vel", Command(10.10, 1.0, 0.0))
-    assert log.latencies_s == pytest.approx([0.08])
+    # Decided before the plan can have come to the gate.
+    log.observe(10.07, "command_gate", "cmd_vel", Command(10.07, 1.0, 0.0))
+    log.observe(10.09, "command_gate", "cmd_vel", Command(10.09, 1.0, 0.0))
+    log.observe(10.11, "command_gate", "cmd_vel", Command(10.11, 1.0, 0.0))
+    assert log.latencies_s == pytest.approx([0.09])
 
 
 def test_truth_that_ends_before_the_result_is_unseen_until_then():

@@ -59,6 +59,18 @@ def test_buildings_stand_off_the_map_by_the_stated_shift():
     assert all(0.25 < shift < 1.3 for shift in shifts)
 
 
+def test_another_day_has_the_same_buildings_with_other_clutter_and_parked_vehicles():
+    figures = {"clutter_per_100m": 10.0, "parked_ratio": 0.5, "facade_shift_max_m": 1.0}
+    days = [make_world(6, surroundings={**figures, "day": day}).streets.things for day in (0, 1)]
+    lasting, passing = [
+        [{(t.name, t.outline.wkt) for t in things if (" " in t.name and t.name.split()[0] in kinds)}
+         for things in days]
+        for kinds in (("building", "tree", "pole", "locker"), ("bin", "bicycle", "box", "parked"))
+    ]
+    assert lasting[0] == lasting[1] != set()
+    assert len(passing[0] & passing[1]) == 0 < min(map(len, passing))
+
+
 def test_network_is_free_of_everything_that_stands():
     world = make_world(6, surroundings={"clutter_per_100m": 10.0, "parked_ratio": 1.0})
     lines = [shapely.LineString(edge.points).buffer(0.45) for edge in world.site.edges]

@@ -176,20 +176,22 @@ def contacts(truths: list[GroundTruth], robot: RobotDescription) -> list[Contact
     """
     List the beginnings of contacts, one for each thing that is touched.
 
-    A contact that begins at a standing robot becomes its own if it moves while it touches.
+    A contact that begins at a standing robot becomes its own if it moves while it touches. What
+    the robot did in a gap of the truth is not known: a contact seen right after one is its own.
     """
     found: list[Contact] = []
     touching: dict[str, int] = {}
     last_moved_s = float("-inf")
-    for truth in truths:
-        if is_moving(truth, robot.footprint):
+    for before, truth in zip([*truths[:1], *truths], truths, strict=False):
+        unseen = truth.stamp_s - before.stamp_s > OWN_CONTACT_WINDOW_S
+        if unseen or is_moving(truth, robot.footprint):
             last_moved_s = truth.stamp_s
         own = truth.stamp_s - last_moved_s <= OWN_CONTACT_WINDOW_S
-        before, touching = touching, {}
+        touched, touching = touching, {}
         for what in filter(None, truth.contact.split(", ")):
-            if what not in before:
+            if what not in touched:
                 found.append(Contact(truth.stamp_s, what, own))
-            touching[what] = i = before.get(what, len(found) - 1)
+            touching[what] = i = touched.get(what, len(found) - 1)
             if own and not found[i].own:
                 found[i] = replace(found[i], own=True)
     return found

@@ -40,6 +40,8 @@ KEPT_TOPICS = (
 
 PLAN_SPACING_S = 1.0
 """Plans are kept at most this often; they are for the picture."""
+PLAN_TRAVEL_S = 0.02
+"""A command decided sooner after a plan was published may not know it: one step of the gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class RunLog:
     plans_map: list[Entry] = field(default_factory=list)
     """Planned paths (K, 2) in map."""
     latencies_s: list[float] = field(default_factory=list)
-    """From a lidar scan's stamp to the first command that rests on it."""
+    """From the middle of a lidar turn to the first command that rests on it."""
     routes: list[Entry] = field(default_factory=list)
     safety: list[Entry] = field(default_factory=list)
     mission: list[Entry] = field(default_factory=list)
@@ -119,13 +121,13 @@ class RunLog:
 
     def _add_command(self, stamp_s: float, command: Command) -> None:
         self.commands.append(command)
-        # A command decided before the plan was published does not rest on it.
         if command.stamp_s >= self._pending_since_s and np.isfinite(self._pending_sensed_s):
             self.latencies_s.append(stamp_s - self._pending_sensed_s)
             self._pending_sensed_s = float("nan")
 
     def _add_plan(self, stamp_s: float, publisher: str, plan: Trajectory) -> None:
-        self._pending_sensed_s, self._pending_since_s = plan.sensed_stamp_s, stamp_s
+        self._pending_sensed_s = plan.sensed_stamp_s
+        self._pending_since_s = stamp_s + PLAN_TRAVEL_S
         due = not self.plans_map or stamp_s - self.plans_map[-1].stamp_s >= PLAN_SPACING_S
         if due and self.poses:
             path_map = se2.transform(self.poses[-1].pose_map_odom, plan.poses[:, :2])

@@ -80,6 +80,9 @@ class SurroundingsScenario:
         1.2, "Unmapped bins, bicycles and boxes on 100 m of sidewalk.", low=0.0, high=30.0
     )
     parked_ratio: float = param(0.3, "Share of the kerbs with parked vehicles.", low=0, high=1)
+    day: int = param(
+        0, "Clutter and parked vehicles are those of this day; all else stays.", low=0, high=365
+    )
 
 
 @dataclass(frozen=True)

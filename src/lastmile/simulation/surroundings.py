@@ -73,6 +73,8 @@ def build_surroundings(
     starts = [shapely.Point(p).buffer(3.0) for p in kept_free]
     keep_out = shapely.union_all([_network_corridor(site, CLUTTER_FREE_M), bays, *starts])
     shapely.prepare(keep_out)
+    for _ in range(scenario.day):
+        rng = rng.spawn(1)[0]
     things += _clutter(site, walls, keep_out, carriageway, scenario, rng)
     things += _parked(site, network, carriageway, scenario, rng)
     return things
