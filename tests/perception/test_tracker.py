@@ -262,3 +262,19 @@ def test_near_newcomer_takes_the_place_of_the_farthest_track():
     # What gave way comes again in each scan and takes the place of none.
     assert tracker.dropped == 1
     assert max(t.id for t in tracker.tracks) == 9
+
+
+def test_a_hand_apart_from_its_body_does_not_take_the_track_when_a_wall_is_near():
+    rng = np.random.default_rng(2)
+    path = walk(rng, 20, start=(4.0, 0.3), noise=0.02)
+    tracker = Tracker(CONFIG)
+    wall = (path[-1] + [-0.3, 0.1]).tolist()
+    for k, walker in enumerate(path[:-1]):
+        both = detections([walker, wall])
+        both.length_m[1] = 2.8
+        tracker.update(0.1 * k, both, nowhere)
+    (walker,) = (t for t, moves in zip(tracker.tracks, tracker.moving, strict=True) if moves)
+    apart = detections([path[-1], path[-1] + [0.35, -0.05]])
+    apart.length_m[1] = 0.09
+    tracker.update(1.9, apart, nowhere)
+    assert walker.thing == 0

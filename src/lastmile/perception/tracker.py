@@ -55,7 +55,12 @@ PERSON_WIDTH_MIN_M, PERSON_HEIGHT_MIN_M = 0.06, 1.2
 LORRY_MIN_M = 2.4
 WALKS_MPS, JUST_S = 1.5, 1.0
 """How fast a walker gets away from where it was last seen, and for how long it is sought there."""
-NO_COST = 1e6
+FAR_COST, UNLIKE_MAX = 8.0, 3.0
+NO_COST = FAR_COST + 2.0 * UNLIKE_MAX
+"""
+What it costs to leave a thing without a track: no more than the poorest match, or the optimum
+would rather match two poorly than one well, and a hand beside a body take the body's track.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +301,8 @@ class Tracker:
             nearest = np.minimum(nearest, distance2)
         allowed = (best < self.config.gate_sigma**2) | (nearest < self.config.gate_min_m**2)
         unlike = np.log((size[:, None] + 0.3) / (detections.length_m[None] + 0.3)) ** 2
-        allowed &= unlike < 3.0
-        cost = np.where(allowed, np.minimum(best, 50.0) + 2.0 * unlike, NO_COST)
+        allowed &= unlike < UNLIKE_MAX
+        cost = np.where(allowed, np.minimum(best, FAR_COST) + 2.0 * unlike, NO_COST)
         rows, columns = linear_sum_assignment(cost)
         good = cost[rows, columns] < NO_COST
         return rows[good], columns[good]
