@@ -1,5 +1,7 @@
 """The lockstep runner: order, delays and repeatability."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,7 @@ def test_history_leaves_out_what_topics_carry_but_not_when():
 
 def test_history_depends_on_every_plain_value_and_on_the_shape_of_arrays():
     array = np.zeros((2, 3))
+    failed = TaskResult("goal", 2.0, TaskOutcome.FAILED, "text")
     values = [
         TaskResult("goal", 2.0, TaskOutcome.SUCCEEDED, "text", {"a": 1.0}),
         TaskResult("goal", 2.0, TaskOutcome.FAILED, "text", {"a": 1.0}),
@@ -145,6 +148,14 @@ def test_history_depends_on_every_plain_value_and_on_the_shape_of_arrays():
         WheelOdometry(1.0, array.T, np.eye(2)),
         WheelOdometry(1.0, np.eye(2), array),
         WheelOdometry(1.0, array.astype(np.float32), np.eye(2)),
+        (WheelOdometry(1.0, array, np.eye(2)), WheelOdometry(2.0, array, np.eye(2))),
+        (WheelOdometry(1.0, array, np.eye(2)), WheelOdometry(2.5, array, np.eye(2))),
+        (WheelOdometry(1.0, array, np.eye(2)), WheelOdometry(2.0, array + 1e-12, np.eye(2))),
+        (WheelOdometry(1.0, array, np.eye(2)), WheelOdometry(2.0, array.T, np.eye(2))),
+        (failed, failed),
+        (failed, replace(failed, outcome=TaskOutcome.CANCELED)),
+        (1.0, 2.0),
+        (1.0, 2.0, None),
     ]
     digests = set()
     for value in values:

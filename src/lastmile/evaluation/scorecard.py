@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from lastmile.errors import UserError
 
@@ -203,7 +203,7 @@ def upper_bound_95(events: int, trials: float) -> float:
 
     With zero events it is the rule of three, 3 / n (Hanley and Lippman-Hand 1983).
     """
-    return float(chi2.ppf(0.95, 2 * (events + 1)) / 2.0 / trials) if trials > 0 else math.inf
+    return float(gammaincinv(events + 1, 0.95)) / trials if trials > 0 else math.inf
 
 
 def _is_changed(places: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from lastmile.localization.config import IntegrityConfig, MapError
 from lastmile.localization.filter import FilterState, Innovation
@@ -51,7 +51,7 @@ class IntegrityMonitor:
         self._config = config
         frame_m, frame_rad = map_error.frame_sigma_m, map_error.frame_sigma_rad
         self._frame_covariance = np.diag(np.square([frame_m, frame_m, frame_rad]))
-        self._factor = float(norm.isf(config.risk / 2.0))
+        self._factor = -float(ndtri(config.risk / 2.0))
         self._nis: dict[str, deque[float]] = {}
         self._mean_nis: dict[str, float] = {}
         self._map_covariance = np.zeros((3, 3))

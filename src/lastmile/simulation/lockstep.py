@@ -14,8 +14,9 @@ import heapq
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
@@ -229,8 +230,7 @@ def _take_apart(value: Any, plain: list[Any], arrays: list[bytes | np.ndarray]) 
     if isinstance(value, np.ndarray):
         arrays += (_kind_of(value.dtype.char, value.shape), np.ascontiguousarray(value))
     elif isinstance(value, (tuple, list)):
-        for item in value:
-            _take_apart(item, plain, arrays)
+        _take_items_apart(value, plain, arrays)
     elif isinstance(value, dict):
         for key in sorted(value):
             plain.append(key)
@@ -246,6 +246,32 @@ def _take_apart(value: Any, plain: list[Any], arrays: list[bytes | np.ndarray]) 
                 _take_apart(item, plain, arrays)
     else:
         plain.append(value)
+
+
+def _take_items_apart(
+    items: Sequence[Any], plain: list[Any], arrays: list[bytes | np.ndarray]
+) -> None:
+    """Do so for items of one kind at once, dataclasses field by field: obstacles are many."""
+    kinds = set(map(type, items))
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if kind is float:
+        arrays.append(np.array(items))
+    elif kind in _PLAIN:
+        plain += items
+    elif kind is np.ndarray:
+        joined = np.concatenate(items, axis=None)
+        shapes = [item.shape for item in items]
+        plain.append(shapes[:1] if len(set(shapes)) == 1 else shapes)
+        arrays += (_kind_of(joined.dtype.char, joined.shape), joined)
+    elif kind is not None and issubclass(kind, StrEnum):
+        plain += map(str, items)
+    elif kind is not None and is_dataclass(kind):
+        plain.append(len(items))
+        for column in zip(*map(_fields_of(kind), items), strict=True):
+            _take_items_apart(column, plain, arrays)
+    else:
+        for item in items:
+            _take_apart(item, plain, arrays)
 
 
 _PLAIN = frozenset((float, int, bool, str, type(None)))
