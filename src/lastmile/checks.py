@@ -75,6 +75,11 @@ def is_set_back(last_s: float, now_s: float) -> bool:
     return now_s < last_s - SET_BACK_S
 
 
+def is_fresh(stamp_s: float, now_s: float, age_max_s: float) -> bool:
+    """Tell that a stamp is not older than allowed, nor ahead of a clock that was set back."""
+    return -SET_BACK_S <= now_s - stamp_s <= age_max_s
+
+
 def check_localization(value: PoseEstimate) -> None:
     """Raise `Rejected` for a pose or correction that is not finite."""
     check_finite("pose", value.pose_map_base, (3,))

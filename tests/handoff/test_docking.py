@@ -80,17 +80,17 @@ class Yard:
         self.pose_map_odom = POSE_MAP_ODOM
         self.odom = compose(invert(POSE_MAP_ODOM), self.pose)
         self.twist = np.zeros(2)
-        self.tick = 0
+        self.tick, self.set_back_s = 0, 0.0
         self.plan, self.results, self.feedback, self.plans = None, {}, [], []
         self.boxes_met, self.people_gap_m = [], np.inf
         self.obstacles, self.silent, self.boxes, self.unseen = [], set(), [], []
-        self.lost_map = False
+        self.lost_map = self.estop = False
         self.door_closed = True
         self.fastest_near_contact = 0.0
 
     @property
     def now_s(self):
-        return self.tick * DT_S
+        return self.tick * DT_S - self.set_back_s
 
     @property
     def port_error(self):
@@ -133,7 +133,7 @@ class Yard:
             receive("obstacles", ObstacleArray(now_s, tuple(self.obstacles)))
             closed = self.door_closed if self.docked else None
             receive("bay/state", BayState(now_s, False, False, "", True, bool(self.docked), closed))
-            receive("base/state", BaseState(now_s, False, False, False, False, 1.0))
+            receive("base/state", BaseState(now_s, self.estop, False, False, False, 1.0))
         if self.tick % 20 == 0:
             receive("cost_map", self.cost_map())
 
@@ -216,6 +216,11 @@ class Yard:
         self.run(seconds)
         self.silent, self.odom = set(), np.zeros(3)
         self.pose_map_odom = self.pose.copy()
+
+    def set_clock_back(self, seconds):
+        """Set the clock back; the gate then drops its plan."""
+        self.set_back_s += seconds
+        self.plan = None
 
     def dock(self, goal_id="d1", undock=False, seconds=120.0):
         self.run(0.3)
@@ -504,6 +509,44 @@ def test_undock_goes_its_whole_way_when_odom_begins_anew_on_it():
     assert yard.run(60.0, lambda: "u1" in yard.results), yard.feedback[-1:]
     assert yard.results["u1"].outcome is TaskOutcome.SUCCEEDED, yard.results["u1"].text
     # What it rolled while odometry was silent is not counted.
+    assert between(LOCKER.pose_map_port, yard.pose)[0] == pytest.approx(1.6, abs=0.1)
+
+
+@pytest.mark.parametrize("back_s", [0.3, 10.0])
+@pytest.mark.parametrize("left_m", [1.2, 0.75, 0.45])
+def test_docks_all_the_same_when_the_clock_is_set_back_on_the_way(left_m, back_s):
+    yard = Yard((1.6, 0.1, np.pi), seed=3)
+    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    assert yard.run(60.0, lambda: between(LOCKER.pose_map_port, yard.pose)[0] < left_m)
+    yard.set_clock_back(back_s)
+    count = len(yard.feedback)
+    yard.run(2.0)
+    assert len(yard.feedback) > count
+    assert yard.run(120.0, lambda: "d1" in yard.results), yard.feedback[-1:]
+    result = yard.results["d1"]
+    assert result.outcome is TaskOutcome.SUCCEEDED, result.text
+    assert result.data["duration_s"] == pytest.approx(yard.tick * DT_S, abs=0.2)
+    assert np.hypot(*yard.port_error[:2]) <= 0.02
+    assert yard.component.diagnose(yard.now_s)[0].values["clock set back"] == "1"
+
+
+@pytest.mark.parametrize("input", ["obstacles", "e-stop"])
+def test_undock_looks_behind_it_also_after_the_clock_was_set_back(input):
+    yard = Yard((0.37, 0.0, np.pi))
+    yard.component.receive("dock/goal", DockGoal("u1", "locker-a", True))
+    assert yard.run(60.0, lambda: between(LOCKER.pose_map_port, yard.pose)[0] > 0.7)
+    yard.set_clock_back(10.0)
+    if input == "obstacles":
+        yard.obstacles = [person(yard, (1.75, 0.0))]
+    yard.estop = input == "e-stop"
+    yard.run(2.0)
+    stood = yard.pose.copy()
+    yard.run(2.0)
+    np.testing.assert_allclose(yard.pose, stood, atol=1e-6)
+    assert between(LOCKER.pose_map_port, yard.pose)[0] < 1.0
+    yard.obstacles, yard.estop = [], False
+    assert yard.run(60.0, lambda: "u1" in yard.results), yard.feedback[-1:]
+    assert yard.results["u1"].outcome is TaskOutcome.SUCCEEDED, yard.results["u1"].text
     assert between(LOCKER.pose_map_port, yard.pose)[0] == pytest.approx(1.6, abs=0.1)
 
 

@@ -13,6 +13,8 @@ from lastmile.checks import (
     check_localization,
     check_obstacles,
     check_odometry,
+    is_fresh,
+    is_set_back,
     odometry_breaks,
 )
 from lastmile.geometry.se2 import advance, between, compose, invert, wrap_angle
@@ -123,8 +125,20 @@ class DockingComponent:
         if self._task is not None:
             self._task.begin_anew(stamp_s)
 
+    def _follow_clock(self, stamp_s: float) -> None:
+        """Go on with new inputs alone when the clock was set back."""
+        if not is_set_back(self._guard.now_s, stamp_s):
+            return
+        if self._task is not None:
+            self._task.shift(stamp_s - self._guard.now_s)
+        self._guard.begin_anew()
+        self._begin_anew(stamp_s)
+        self._latest.clear()
+        self._odom_since_s = self._feedback_s = -np.inf
+
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Take orders and images, then move on the goal."""
+        self._follow_clock(stamp_s)
         for topic, value in self._guard.take(stamp_s):
             self._keep(topic, value)
         outputs = self._take_orders(stamp_s)
@@ -157,6 +171,7 @@ class DockingComponent:
         task = self._task
         values = {name: str(count) for name, count in sorted(self._guard.rejected.items())}
         values |= self._guard.last | {"unfit_images": str(self._unfit_images)}
+        values["clock set back"] = str(self._guard.times_set_back)
         if task is None:
             return [Diagnostic("docking", DiagnosticLevel.OK, "idle", values)]
         level = DiagnosticLevel.WARN if task.text else DiagnosticLevel.OK
@@ -253,9 +268,9 @@ class DockingComponent:
         if not self._odometry:
             return None
         odometry = self._odometry[-1]
-        age_s = stamp_s - odometry.stamp_s
-        if age_s > self._config.input_age_max_s:
+        if not is_fresh(odometry.stamp_s, stamp_s, self._config.input_age_max_s):
             return None
+        age_s = stamp_s - odometry.stamp_s
         pose_odom_base = advance(odometry.pose_odom_base, odometry.twist_base, max(age_s, 0.0))
         bay = self._fresh("bay/state", stamp_s)
         if bay is not None and bay.docked:
@@ -279,7 +294,7 @@ class DockingComponent:
 
     def _fresh(self, topic: str, stamp_s: float) -> Any:
         value = self._latest.get(topic)
-        if value is None or stamp_s - value.stamp_s > AGE_MAX_S[topic]:
+        if value is None or not is_fresh(value.stamp_s, stamp_s, AGE_MAX_S[topic]):
             return None
         return value
 

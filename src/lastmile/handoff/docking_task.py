@@ -144,6 +144,10 @@ class DockingTask:
             self.phase, self._phase_s = Phase.SEARCH, stamp_s
         self._headings = self._origin = self._last_pose = self._waiting = None
 
+    def shift(self, by_s: float) -> None:
+        """Count the time of the task on from a clock that was set by so much."""
+        self._begun_s += by_s
+
     def step(self, scene: Scene) -> Move | Verdict:
         """Say how to move, or how the task ended."""
         if self._counts_on:

@@ -21,12 +21,18 @@ class StampGuard:
         self.now_s = -math.inf
         self.rejected: Counter[str] = Counter()
         self.last: dict[str, str] = {}
+        self.times_set_back = 0
         self._newest: dict[str, float] = {}
         self._waiting: deque[tuple[str, Any]] = deque(maxlen=WAITING_MAX)
 
     def put(self, topic: str, value: Any) -> None:
         """Keep a value for the next step."""
         self._waiting.append((topic, value))
+
+    def begin_anew(self) -> None:
+        """Let stamps rise from the beginning again, for a clock that was set back."""
+        self.times_set_back += 1
+        self._newest.clear()
 
     def take(self, now_s: float) -> list[tuple[str, Any]]:
         """Give what came since the last step and may be used, by the clock of this one."""
