@@ -119,7 +119,7 @@ class Rig:
         )
         self.state_dir = str(tmp_path) if tmp_path is not None else ":memory:"
         self.dock = FakeDock(1.0 if at == "locker" else 0.0)
-        self.step_count = 0
+        self.step_count, self.set_back_s = 0, 0.0
         self.results, self.feedback, self.custody = {}, [], []
         self.robot = self.make_robot()
         self.locker = self.make_locker()
@@ -127,7 +127,7 @@ class Rig:
 
     @property
     def now_s(self) -> float:
-        return round(self.step_count * DT_S, 6)
+        return round(self.step_count * DT_S - self.set_back_s, 6)
 
     def context(self, name):
         rng = np.random.default_rng(self.rng.integers(2**32))
@@ -142,7 +142,7 @@ class Rig:
 
     def step(self) -> None:
         self.step_count += 1
-        self.network.advance(self.now_s)
+        self.network.advance(self.now_s + self.set_back_s)
         self.dock.move()
         if "robot" not in self.silent:
             self.step_robot()

@@ -9,6 +9,7 @@ from lastmile.handoff.receipt import ReceiptBody, Signer
 from lastmile.handoff.records import Held, read_record
 from lastmile.types import DiagnosticLevel, Direction, TaskOutcome
 
+DT_S = 0.1
 ROBOT, LOCKER, PARCEL = "robot-1", "locker-a", "parcel-1"
 
 
@@ -37,6 +38,62 @@ def test_parcel_goes_to_the_robot_and_back_with_growing_epoch(rig):
     for earlier, later in (("requested", "granted"), ("granted", "aboard"),
                            ("aboard", "offered"), ("offered", "handed_over")):  # fmt: skip
         assert states.index(earlier) < states.index(later), states
+
+
+@pytest.mark.parametrize("back_s", [0.5, 300.0])
+@pytest.mark.parametrize("moment", ["asked", "granted", "in the gap"])
+@pytest.mark.parametrize("direction", list(Direction))
+def test_handover_completes_when_the_clock_is_set_back_in_it(rig, direction, moment, back_s):
+    one = rig(at="locker" if direction is Direction.TO_ROBOT else "robot")
+    one.run(2.0)
+    if direction is Direction.TO_LOCKER:
+        one.robot.custodian.deposit(one.now_s, PARCEL, "bay")
+    one.goal(direction)
+    moments = {
+        "asked": lambda: True,
+        "granted": lambda: one.custody[-1].state in ("granted", "offered"),
+        "in the gap": lambda: 0.45 < one.dock.position < 0.55,
+    }
+    assert one.run(30.0, moments[moment])
+    one.set_back_s = back_s
+    result = one.run_to_result()
+    assert result.outcome is TaskOutcome.SUCCEEDED, result.text
+    assert result.data["duration_s"] == pytest.approx(one.step_count * DT_S - 2.0, abs=0.3)
+    one.run(3.0)
+    assert one.dock.door == 0.0
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_nothing_moves_on_what_was_seen_before_the_clock_was_set_back(rig, direction):
+    one = rig(at="locker" if direction is Direction.TO_ROBOT else "robot")
+    one.run(2.0)
+    if direction is Direction.TO_LOCKER:
+        one.robot.custodian.deposit(one.now_s, PARCEL, "bay")
+    one.goal(direction)
+    assert one.run(30.0, lambda: 0.45 < one.dock.position < 0.55)
+    one.set_back_s = 60.0
+    for _ in range(20):
+        one.step_count += 1
+        wires = dict(one.robot.step(one.now_s))["bay/command"]
+        assert (wires.conveyor, wires.busy) == (0, True)
+        command = dict(one.locker.step(one.now_s))["lockers/command"]
+        assert (command.conveyor, command.open_door) == (0, True)
+    for part, topic in ((one.robot, "bay/state"), (one.locker, "lockers/state")):
+        diagnostic = part.diagnose(one.now_s)[0]
+        assert diagnostic.message == f"{topic} is silent"
+        assert diagnostic.values["clock set back"] == "1"
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_silent_locker_fails_the_task_in_time_though_the_clock_is_set_back(rig):
+    one = rig()
+    one.run(1.0)
+    one.silent.add("locker")
+    one.goal()
+    one.run(5.0)
+    one.set_back_s = 300.0
+    result = one.run_to_result(seconds=6.0)
+    assert result.text == f"{LOCKER} made no offer within 10 s: no answer"
 
 
 @pytest.mark.parametrize("seed", range(6))

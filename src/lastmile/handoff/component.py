@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from lastmile.checks import is_fresh, is_set_back
 from lastmile.handoff import messages
 from lastmile.handoff.config import HandoffConfig
 from lastmile.handoff.custodian import Custodian
@@ -68,6 +69,7 @@ class HandoffComponent:
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Listen, decide, drive, speak, tell."""
+        self._follow_clock(stamp_s)
         for _, bay in self._guard.take(stamp_s):
             self._bay = bay
         custodian = self._custodian
@@ -86,7 +88,7 @@ class HandoffComponent:
     def diagnose(self, stamp_s: float) -> list[Diagnostic]:
         """Tell how journal, sensors and handoff are."""
         level, text = DiagnosticLevel.OK, "ready"
-        if self._bay is None or stamp_s - self._bay.stamp_s > self._config.custody.sensor_age_max_s:
+        if self._fresh_bay(stamp_s) is None:
             level, text = DiagnosticLevel.WARN, "bay/state is silent"
         if self._custodian.link_watch.fault:
             level, text = DiagnosticLevel.WARN, self._custodian.link_watch.fault
@@ -97,6 +99,7 @@ class HandoffComponent:
             level, text = DiagnosticLevel.ERROR, self._custodian.fault
         counts = self._custodian.rejected + self._guard.rejected + self._rejected
         values = {f"rejected_{name}": str(n) for name, n in sorted(counts.items())}
+        values["clock set back"] = str(self._guard.times_set_back)
         values |= self._custodian.link_watch.values
         if self._custodian.last_rejected:
             values["last_rejected_message"] = self._custodian.last_rejected
@@ -108,9 +111,25 @@ class HandoffComponent:
 
     # ------------------------------------------------------------------------------------ sensors
 
+    def _follow_clock(self, stamp_s: float) -> None:
+        """Go on with new inputs alone when the clock was set back; custody stays as it is."""
+        if not is_set_back(self._guard.now_s, stamp_s):
+            return
+        by_s = stamp_s - self._guard.now_s
+        self._guard.begin_anew()
+        self._bay, self._feedback_s = None, -1e9
+        self._custodian.follow_clock(by_s)
+        self._task.follow_clock(by_s)
+
+    def _fresh_bay(self, stamp_s: float) -> BayState | None:
+        bay, age_max_s = self._bay, self._config.custody.sensor_age_max_s
+        if bay is None or not is_fresh(bay.stamp_s, stamp_s, age_max_s):
+            return None
+        return bay
+
     def _evidence(self, stamp_s: float) -> Evidence | None:
-        bay = self._bay
-        if bay is None or stamp_s - bay.stamp_s > self._config.custody.sensor_age_max_s:
+        bay = self._fresh_bay(stamp_s)
+        if bay is None:
             return None
         return Evidence(
             bay.stamp_s,
@@ -144,9 +163,8 @@ class HandoffComponent:
             request.request_id, request.order_id, request.parcel_id, request.giver
         ):  # fmt: skip
             return "", f"{self._custodian.name} did not ask for this offer"
-        bay = self._bay
-        age_max_s = self._config.custody.sensor_age_max_s
-        if bay is None or self._guard.now_s - bay.stamp_s > age_max_s:
+        bay = self._fresh_bay(self._guard.now_s)
+        if bay is None:
             return "", f"the bay's sensors of {self._custodian.name} are silent"
         if not bay.docked:
             return "", f"{self._custodian.name} is not docked"

@@ -126,6 +126,12 @@ class Custodian:
         """Put on record that a person is needed, apart from any handoff; False if refused."""
         return self._write(stamp_s, records.Held("", reason))
 
+    def follow_clock(self, by_s: float) -> None:
+        """Go on by a clock that was set by so much: evidence must stand anew, all is said again."""
+        self._track.reset()
+        self._sent_s.clear()
+        self.last_heard_s = {peer: heard_s + by_s for peer, heard_s in self.last_heard_s.items()}
+
     @property
     def heard(self) -> Heard:
         """What the peer of the live handoff said."""

@@ -130,7 +130,7 @@ class DockingComponent:
         if not is_set_back(self._guard.now_s, stamp_s):
             return
         if self._task is not None:
-            self._task.shift(stamp_s - self._guard.now_s)
+            self._task.follow_clock(stamp_s - self._guard.now_s)
         self._guard.begin_anew()
         self._begin_anew(stamp_s)
         self._latest.clear()

@@ -144,8 +144,8 @@ class DockingTask:
             self.phase, self._phase_s = Phase.SEARCH, stamp_s
         self._headings = self._origin = self._last_pose = self._waiting = None
 
-    def shift(self, by_s: float) -> None:
-        """Count the time of the task on from a clock that was set by so much."""
+    def follow_clock(self, by_s: float) -> None:
+        """Count the time of the task on by a clock that was set by so much."""
         self._begun_s += by_s
 
     def step(self, scene: Scene) -> Move | Verdict:

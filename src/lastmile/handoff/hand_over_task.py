@@ -54,6 +54,12 @@ class HandOverTask:
         if self.goal is not None and self.goal.goal_id == goal_id:
             self._canceled = True
 
+    def follow_clock(self, by_s: float) -> None:
+        """Count waits on by a clock that was set by so much."""
+        self.begun_s += by_s
+        if self._asked_s is not None:
+            self._asked_s += by_s
+
     def phase(self) -> tuple[str, str]:
         """Word and text for the feedback."""
         custodian = self._custodian

@@ -110,7 +110,7 @@ class LinkWatch:
         self._now_s = stamp_s
         if getattr(self._link, "connected", True):
             self._gone_s = None
-        elif self._gone_s is None:
+        elif self._gone_s is None or stamp_s < self._gone_s:
             self._gone_s = stamp_s
 
     @property

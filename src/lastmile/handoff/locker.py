@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lastmile.checks import is_fresh, is_set_back
 from lastmile.handoff import messages
 from lastmile.handoff.config import LockerConfig
 from lastmile.handoff.custodian import Custodian
@@ -37,7 +38,6 @@ class LockerComponent:
         self._drive = LockerDrive(config.custody)
         self._wires = LockerWires()
         self._state: LockerHardwareState | None = None
-        self._now_s = 0.0
         self._guard = StampGuard()
         self._arrivals: dict[str, Stopwatch] = {}
         self._unknown: dict[str, str] = {}
@@ -57,7 +57,7 @@ class LockerComponent:
 
     def step(self, stamp_s: float) -> list[tuple[str, Any]]:
         """Listen, decide, drive, speak."""
-        self._now_s = stamp_s
+        self._follow_clock(stamp_s)
         for _, value in self._guard.take(stamp_s):
             self._state = value
         custodian = self._custodian
@@ -99,6 +99,7 @@ class LockerComponent:
             level, text = DiagnosticLevel.ERROR, custodian.fault
         counts = custodian.rejected + self._guard.rejected
         values = {f"rejected_{name}": str(n) for name, n in sorted(counts.items())}
+        values["clock set back"] = str(self._guard.times_set_back)
         values |= custodian.link_watch.values
         if custodian.last_rejected:
             values["last_rejected_message"] = custodian.last_rejected
@@ -112,9 +113,17 @@ class LockerComponent:
 
     # ------------------------------------------------------------------------------------ sensors
 
+    def _follow_clock(self, stamp_s: float) -> None:
+        """Go on with new inputs alone when the clock was set back; custody stays as it is."""
+        if not is_set_back(self._guard.now_s, stamp_s):
+            return
+        self._custodian.follow_clock(stamp_s - self._guard.now_s)
+        self._guard.begin_anew()
+        self._state = None
+
     def _fresh_state(self, stamp_s: float) -> LockerHardwareState | None:
-        state = self._state
-        if state is None or stamp_s - state.stamp_s > self._config.custody.sensor_age_max_s:
+        state, age_max_s = self._state, self._config.custody.sensor_age_max_s
+        if state is None or not is_fresh(state.stamp_s, stamp_s, age_max_s):
             return None
         return state
 
@@ -140,7 +149,7 @@ class LockerComponent:
 
     def _judge_offer(self, offer: messages.Offer, giver: str) -> tuple[str, str]:
         """Give the first free compartment, or why there is none."""
-        state, name = self._fresh_state(self._now_s), self._config.locker_id
+        state, name = self._fresh_state(self._guard.now_s), self._config.locker_id
         if state is None:
             return "", f"the sensors of {name} are silent"
         if not state.docked:
@@ -158,7 +167,7 @@ class LockerComponent:
 
     def _judge_request(self, request: messages.Request, asker: str) -> tuple[str, bool]:
         """Tell why a parcel cannot be offered, and whether that is final."""
-        name, state = self._config.locker_id, self._fresh_state(self._now_s)
+        name, state = self._config.locker_id, self._fresh_state(self._guard.now_s)
         holding = self._custodian.ledger.holdings.get(request.parcel_id)
         if holding is None:
             known = self._custodian.ledger.last_of(request.parcel_id)

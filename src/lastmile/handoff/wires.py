@@ -38,7 +38,7 @@ class LockerWires:
 
 
 class Stopwatch:
-    """Measures how long a condition has held."""
+    """Measures how long a condition has held; less than that where the clock was set back."""
 
     def __init__(self) -> None:
         self._since_s: float | None = None
@@ -48,7 +48,7 @@ class Stopwatch:
         if not running:
             self._since_s = None
             return 0.0
-        if self._since_s is None:
+        if self._since_s is None or stamp_s < self._since_s:
             self._since_s = stamp_s
         return stamp_s - self._since_s
 
