@@ -57,7 +57,7 @@ class Town:
         self.state_dir, self.config = state_dir, config or MissionConfig()
         self.tells_custody = tells_custody
         self.component = self.make()
-        self.count = 0
+        self.count, self.set_back_s = 0, 0.0
         self.pose = np.array([0.0, 4.75, 0.0])
         self.localized = True
         self.running = {}
@@ -67,7 +67,7 @@ class Town:
 
     @property
     def now_s(self):
-        return round(self.count * DT_S, 6)
+        return round(self.count * DT_S - self.set_back_s, 6)
 
     def make(self):
         context = FakeContext(SITE, "robot-1", self.state_dir, np.random.default_rng(1))
@@ -110,6 +110,10 @@ class Town:
                 self.component.receive(
                     f"{action}/result", TaskResult(goal.goal_id, now_s, outcome, "stopped")
                 )
+
+    def set_clock_back(self, seconds):
+        self.set_back_s += seconds
+        self.running = {name: (goal, s - seconds) for name, (goal, s) in self.running.items()}
 
     def serve(self):
         for action, (goal, since_s) in list(self.running.items()):
@@ -424,6 +428,73 @@ def test_silent_task_is_begun_again(town):
     one.running.clear()
     assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
     assert one.steps.count("dock_at_origin") == 2
+
+
+@pytest.mark.parametrize("back_s", [0.5, 600.0])
+def test_silent_task_is_begun_again_in_time_though_the_clock_is_set_back(town, back_s):
+    one = town(config=MissionConfig(task_silence_s=3.0))
+    one.order()
+    one.run(60.0, lambda: one.steps and one.steps[-1] == "dock_at_origin")
+    one.running.clear()
+    one.run(1.0)
+    one.set_clock_back(back_s)
+    one.run(1.6)
+    assert one.steps.count("dock_at_origin") == 1
+    one.run(1.4)
+    assert one.steps.count("dock_at_origin") == 2
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_failed_task_is_tried_again_in_time_though_the_clock_is_set_back(town):
+    one = town(config=MissionConfig(retry_wait_s=5.0))
+    one.answers["dock_at_origin"] = [("no marker", True)]
+    one.order()
+    assert one.run(60.0, lambda: "dock_at_origin" in one.steps)
+    assert one.run(5.0, lambda: not one.answers["dock_at_origin"])
+    states = len(one.states)
+    one.set_clock_back(600.0)
+    one.run(4.0)
+    assert len(one.states) >= states + 4
+    assert one.steps.count("dock_at_origin") == 1
+    one.run(1.6)
+    assert one.steps.count("dock_at_origin") == 2
+    assert one.component.diagnose(one.now_s)[0].values["clock set back"] == "1"
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_blocked_way_is_given_up_in_time_though_the_clock_is_set_back(town, monkeypatch):
+    monkeypatch.setattr(LockerRoutes, "detour_m", lambda *_: np.inf)
+    one = blocked_town(town, blocked_timeout_s=5.0, blocked_timeout_max_s=20.0)
+    one.run(10.0)
+    one.set_clock_back(600.0)
+    assert not one.run(9.0, lambda: one.cancels)
+    assert one.run(2.0, lambda: one.cancels)
+
+
+def test_old_pose_is_not_driven_from_after_the_clock_was_set_back(town):
+    one = town()
+    one.run(1.0)
+    one.set_clock_back(600.0)
+    one.order()
+    for _ in range(5):
+        one.count += 1
+        assert not [t for t, _ in one.component.step(one.now_s) if t == "follow_route/goal"]
+    assert one.component.diagnose(one.now_s)[0].message.endswith("waiting for localization")
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
+
+
+def test_waits_without_pose_and_custody_go_on_though_the_clock_is_set_back(town):
+    one = town(config=MissionConfig(localization_wait_s=4.0, custody_wait_s=4.0))
+    one.localized = False
+    one.order()
+    one.run(2.0)
+    one.set_clock_back(600.0)
+    assert "no pose in map" in one.run_to_result(seconds=3.0).text
+    one = town(config=MissionConfig(custody_wait_s=4.0), tells_custody=False)
+    one.order()
+    one.run(2.0)
+    one.set_clock_back(600.0)
+    assert "custody was not heard" in one.run_to_result(seconds=3.0).text
 
 
 def test_parcel_aboard_goes_straight_to_the_destination(town):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lastmile.checks import is_set_back
 from lastmile.errors import UserError
 from lastmile.handoff.journal import Journal, JournalError, journal_path
 from lastmile.mission import executive
@@ -81,11 +82,13 @@ class MissionComponent:
         self._task: Began | None = None
         self._cancel_sent = False
         self._closing = ""
+        self._now_s = -np.inf
         self._life_s = 0.0
         self._begin_after_s = -np.inf
         self._text = "resumed" if self._current is not None else ""
         self._told: MissionState | None = None
         self._feedback_s = -np.inf
+        self._times_set_back = 0
         self._fault = ""
 
     def receive(self, topic: str, value: Any) -> None:
@@ -103,6 +106,7 @@ class MissionComponent:
 
     def step(self, stamp_s: float) -> Output:
         """Take orders and results, begin what is next, tell."""
+        self._follow_clock(stamp_s)
         out: Output = []
         waiting, self._waiting = self._waiting, []
         for since_s, goal in waiting:
@@ -121,12 +125,24 @@ class MissionComponent:
             return [Diagnostic("mission", DiagnosticLevel.ERROR, self._fault)]
         delivery = self._current
         text = "idle" if delivery is None else f"{delivery.step.word}: {self._text}".rstrip(": ")
-        values = {"refused": str(self._refused)}
+        values = {"refused": str(self._refused), "clock set back": str(self._times_set_back)}
         return [Diagnostic("mission", DiagnosticLevel.OK, text, values)]
 
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
+
+    def _follow_clock(self, stamp_s: float) -> None:
+        """Let waits that were begun go on by a clock that was set back."""
+        if is_set_back(self._now_s, stamp_s):
+            by_s = stamp_s - self._now_s
+            self._driving.follow_clock(by_s)
+            self._life_s += by_s
+            self._begin_after_s += by_s
+            self._waiting = [(since_s + by_s, goal) for since_s, goal in self._waiting]
+            self._told, self._feedback_s = None, -np.inf
+            self._times_set_back += 1
+        self._now_s = stamp_s
 
     # --------------------------------------------------------------------------- what comes in
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lastmile.checks import is_fresh
 from lastmile.errors import UserError
 from lastmile.maps.site import Site
 from lastmile.mission.config import MissionConfig
@@ -55,6 +56,14 @@ class Driving:
         """Take the planner's progress."""
         self._status = status
 
+    def follow_clock(self, by_s: float) -> None:
+        """Count waits on by a clock that was set by so much; pose and progress must come anew."""
+        self._pose = self._status = None
+        if self._no_pose_since_s is not None:
+            self._no_pose_since_s += by_s
+        if self._blocked_since_s is not None:
+            self._blocked_since_s += by_s
+
     def goal(
         self, stamp_s: float, delivery: Delivery, task_id: str
     ) -> FollowRouteGoal | DockGoal | None:
@@ -90,7 +99,7 @@ class Driving:
         status = self._status
         if status is None or self._route is None or status.state is PlannerState.IDLE:
             return False
-        fresh = stamp_s - status.stamp_s <= self._config.input_age_max_s
+        fresh = is_fresh(status.stamp_s, stamp_s, self._config.input_age_max_s)
         return fresh and status.route_id == self._route.id
 
     def blocked_too_long(self, stamp_s: float, delivery: Delivery) -> bool:
@@ -144,7 +153,7 @@ class Driving:
         status = self._pose
         if status is None or status.state not in FIT:
             return None
-        fresh = stamp_s - status.stamp_s <= self._config.input_age_max_s
+        fresh = is_fresh(status.stamp_s, stamp_s, self._config.input_age_max_s)
         finite = bool(np.isfinite(status.pose_map_base).all())
         return status.pose_map_base if fresh and finite else None
 
