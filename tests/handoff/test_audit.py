@@ -57,6 +57,17 @@ def test_changed_record_and_changed_receipt_are_named(books):
         app(args=["audit", str(books)])
 
 
+def test_emptied_journal_is_trouble_and_the_books_are_left_alone(books):
+    (books / f"custody-{ROBOT}.journal").write_bytes(b"")
+    before = {file: file.read_bytes() for file in books.iterdir() if file.is_file()}
+    found = audit(books)
+    assert f"custody-{ROBOT}.journal is damaged: the file is empty" in found.troubles[0]
+    assert found.journals == 1
+    with pytest.raises(UserError, match="the file is empty"):
+        app(args=["audit", str(books)])
+    assert {file: file.read_bytes() for file in books.iterdir() if file.is_file()} == before
+
+
 def test_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="nowhere is no folder"):
         app(args=["audit", str(tmp_path / "nowhere")])

@@ -12,6 +12,7 @@ from lastmile.handoff.journal import (
     JournalError,
     JournalForeignError,
     JournalWriteError,
+    read_journal,
 )
 
 
@@ -73,6 +74,97 @@ def test_truncated_file_is_a_clear_error_and_is_left_alone(path, keep):
     with pytest.raises(JournalError, match=r"a\.journal"):
         Journal(path, "robot-1")
     assert path.read_bytes() == whole[:keep]
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_emptied_file_is_damaged_and_is_left_alone(path, logged):
+    path.write_bytes(b"")
+    log = path.with_name(f"{path.name}-wal")
+    if logged:
+        log.write_bytes(b"what was not yet in the file")
+    with pytest.raises(JournalCorruptError, match=r"a\.journal is damaged: the file is empty"):
+        Journal(path, "robot-1")
+    with pytest.raises(JournalCorruptError, match=r"a\.journal is damaged: the file is empty"):
+        read_journal(path, "robot-1")
+    assert path.read_bytes() == b""
+    assert log.exists() == logged
+
+
+def test_database_without_tables_is_damaged(tmp_path):
+    with sqlite3.connect(tmp_path / "x") as connection:
+        connection.execute("PRAGMA user_version = 1")
+    assert (tmp_path / "x").stat().st_size
+    with pytest.raises(JournalCorruptError, match="no tables"):
+        Journal(tmp_path / "x", "robot-1")
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE records", "INSERT INTO meta"])
+def test_crash_while_a_journal_is_made_leaves_none_and_the_next_start_makes_it(
+    tmp_path, monkeypatch, statement
+):
+    from lastmile.handoff import journal as module
+
+    class Dying(sqlite3.Connection):
+        def execute(self, sql, *given):
+            if statement in sql:
+                raise KeyboardInterrupt
+            return super().execute(sql, *given)
+
+    def connect(name):
+        return sqlite3.connect(name, isolation_level=None, factory=Dying)
+
+    monkeypatch.setattr(module, "_connect", connect)
+    with pytest.raises(KeyboardInterrupt):
+        Journal(tmp_path / "a.journal", "robot-1")
+    assert not (tmp_path / "a.journal").exists()
+    monkeypatch.undo()
+    journal = Journal(tmp_path / "a.journal", "robot-1")
+    assert journal.append(0.0, b"first").seq == 1
+    journal.close()
+
+
+def test_journal_in_use_is_refused_until_it_is_closed(path):
+    first = Journal(path, "robot-1")
+    with pytest.raises(JournalError, match=r"a\.journal is in use"):
+        Journal(path, "robot-1")
+    assert first.append(9.0, b"goes on").seq == 21
+    first.close()
+    second = Journal(path, "robot-1")
+    assert second.append(9.1, b"next").seq == 22
+    second.close()
+
+
+KILLED = """
+import os, signal, sys
+from lastmile.handoff.journal import Journal
+journal = Journal(sys.argv[1], "robot-1")
+journal.append(9.0, b"last word")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_reading_sees_what_a_killed_writer_left_in_the_log_and_changes_nothing(path):
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert before["a.journal-wal"]
+    assert read_journal(path, "robot-1")[-1].body == b"last word"
+    after = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    # The log's index is no record: readers note in it that they are there.
+    for files in (before, after):
+        files.pop("a.journal-shm")
+    assert after == before
+    journal = Journal(path, "robot-1")
+    assert journal.append(9.1, b"next").seq == 22
+    journal.close()
+
+
+def test_reading_a_journal_makes_no_file_beside_it(path):
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert len(read_journal(path, "robot-1")) == 20
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+    with pytest.raises(JournalError, match=r"other\.journal"):
+        read_journal(path.parent / "other.journal", "robot-1")
+    assert not (path.parent / "other.journal").exists()
 
 
 def test_garbage_is_a_clear_error(tmp_path):

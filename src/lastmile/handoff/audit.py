@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lastmile.handoff import receipt as receipts
 from lastmile.handoff import records
-from lastmile.handoff.journal import Journal, JournalError
+from lastmile.handoff.journal import JournalError, read_journal
 from lastmile.handoff.ledger import Ledger
 
 CUSTODY, MISSION = "custody-", "mission-"
@@ -39,7 +39,9 @@ class Audit:
 
 def audit(state_dir: Path) -> Audit:
     """
-    Check every journal and receipt below a state folder; nothing may be using them.
+    Check every journal and receipt below a state folder and change nothing of them.
+
+    Nothing may be using them.
 
     Parameters
     ----------
@@ -74,13 +76,12 @@ def _check_journal(path: Path, found: Audit) -> None:
     """Hold a journal against its chain of hashes and read off what its party holds."""
     custody = path.stem.startswith(CUSTODY)
     name = path.stem.removeprefix(CUSTODY).removeprefix(MISSION)
-    journal = Journal(path, name if custody else f"mission of {name}")
-    journal.close()
+    entries = read_journal(path, name if custody else f"mission of {name}")
     found.journals += 1
-    found.records += len(journal.entries)
+    found.records += len(entries)
     if custody:
         ledger = Ledger(name)
-        for entry in journal.entries:
+        for entry in entries:
             ledger.apply(records.read_record(entry.body))
         for parcel_id in ledger.holdings:
             found.holders.setdefault(parcel_id, []).append(name)
