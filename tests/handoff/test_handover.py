@@ -3,7 +3,7 @@
 import pytest
 
 from lastmile.errors import UserError
-from lastmile.handoff import messages
+from lastmile.handoff import messages, receipt
 from lastmile.handoff.journal import JournalWriteError
 from lastmile.handoff.receipt import ReceiptBody, Signer
 from lastmile.handoff.records import Held, read_record
@@ -434,8 +434,6 @@ def test_locker_tells_that_a_parcel_of_its_books_is_not_there(rig, gone):
 
 
 def test_receipts_are_filed_by_both_sides_and_verify(rig, tmp_path):
-    from lastmile.handoff import receipt
-
     one = rig(tmp_path)
     one.run(2.0)
     one.goal()
@@ -446,3 +444,28 @@ def test_receipts_are_filed_by_both_sides_and_verify(rig, tmp_path):
     receipts = [receipt.read(path) for path in filed]
     assert receipts[0] == receipts[1]
     receipt.verify(receipts[0])
+
+
+@pytest.mark.parametrize("victim", ["robot", "locker"])
+def test_receipt_that_a_crash_kept_from_its_folder_is_filed_at_the_next_start(
+    rig, tmp_path, victim, monkeypatch
+):
+    one = rig(tmp_path)
+    one.run(2.0)
+    custodian = getattr(one, victim).custodian
+
+    def crash(receipt):
+        raise Crash
+
+    monkeypatch.setattr(custodian, "_file", crash)
+    one.goal()
+    with pytest.raises(Crash):
+        one.run(60.0)
+    party = custodian.name
+    assert not list(tmp_path.glob(f"receipts/{party}/*.json"))
+    restart(one, victim)
+    (filed,) = tmp_path.glob(f"receipts/{party}/*.json")
+    receipt.verify(receipt.read(filed))
+    before = filed.stat().st_mtime_ns
+    restart(one, victim)
+    assert filed.stat().st_mtime_ns == before

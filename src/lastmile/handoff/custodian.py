@@ -85,6 +85,8 @@ class Custodian:
         self._sent_s: dict[tuple[str, str], float] = {}
         for entry in journal.entries:
             self.ledger.apply(records.read_record(entry.body))
+        if receipt_dir is not None:
+            self._file_missing()
 
     # ------------------------------------------------------------------------ what a party wants
 
@@ -398,11 +400,20 @@ class Custodian:
             return
         self.hold = reason
 
+    def _file_missing(self) -> None:
+        """File what a crash or a full disk kept from its folder."""
+        for handoff in self.ledger.handoffs.values():
+            if handoff.receipt is not None and not self._receipt_path(handoff.id).exists():
+                self._file(handoff.receipt)
+
+    def _receipt_path(self, handoff_id: str) -> Path:
+        return self._receipt_dir / f"{handoff_id}.json"
+
     def _file(self, receipt: receipts.Receipt) -> None:
         if self._receipt_dir is None:
             return
         try:
-            receipts.write(receipt, self._receipt_dir / f"{receipt.body.handoff_id}.json")
+            receipts.write(receipt, self._receipt_path(receipt.body.handoff_id))
         except OSError as error:
             # The journal holds the receipt; the file is a copy for people.
             self.fault = f"receipt {receipt.body.handoff_id} could not be filed: {error}"
