@@ -1,5 +1,7 @@
 """Handovers of the robot's and the locker's components at a fake dock."""
 
+from dataclasses import replace
+
 import pytest
 
 from lastmile.errors import UserError
@@ -341,6 +343,39 @@ def test_journal_with_an_unknown_record_is_one_sentence(rig, tmp_path):
     with pytest.raises(UserError, match="journal record is not known"):
         one.make_robot()
     one.robot = one.locker
+
+
+def test_refused_offer_fails_the_task_at_once_and_another_is_made_for_the_next(rig):
+    one = rig()
+    one.run(2.0)
+    one.goal()
+    assert one.run(5.0, lambda: one.robot.custodian.ledger.request is not None)
+    bay = one.dock.bay
+    one.dock.bay = lambda stamp_s: replace(bay(stamp_s), docked=False, door_closed=None)
+    result = one.run_to_result(seconds=2.0)
+    assert result.text == f"the offer of {LOCKER} was refused: {ROBOT} is not docked"
+    assert result.data["retry"] == 1.0
+    assert one.robot.custodian.ledger.request is None
+    one.dock.bay = bay
+    one.goal(goal_id="again")
+    assert one.run_to_result("again").outcome is TaskOutcome.SUCCEEDED
+
+
+def test_offer_that_was_not_asked_for_leaves_the_request_open(rig):
+    one = rig()
+    robot = one.robot.custodian
+    one.silent.add("locker")
+    one.run(2.0)
+    one.goal()
+    one.run(1.0)
+    request = robot.ledger.request
+    offer = messages.Offer("h-9", "other", "order-1", PARCEL, 2, "ab" * 32)
+    one.network.post(LOCKER, ROBOT, messages.encode(LOCKER, ROBOT, offer))
+    one.run(1.0)
+    assert str(robot.ledger.handoffs["h-9"].status) == "voided"
+    assert robot.ledger.request == request
+    one.silent.clear()
+    assert one.run_to_result().outcome is TaskOutcome.SUCCEEDED
 
 
 def test_offer_with_a_short_key_leaves_no_record(rig):

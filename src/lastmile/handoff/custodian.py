@@ -68,6 +68,8 @@ class Custodian:
         self.last_rejected = ""
         self.last_heard_s: dict[str, float] = {}
         self.refusal: messages.Reject | None = None
+        self.refused_offer = ""
+        """Why the offer that came for the last request was refused, empty if it was not."""
         self.abort = ""
         self.hold = ""
         self.stuck = ""
@@ -92,7 +94,7 @@ class Custodian:
 
     def ask(self, stamp_s: float, giver: str, order_id: str, parcel_id: str) -> bool:
         """Ask a giver for a parcel; False if the journal refused."""
-        self.refusal = None
+        self.refusal, self.refused_offer = None, ""
         request_id = self._new_id("q")
         return self._write(stamp_s, records.Requested(request_id, order_id, parcel_id, giver))
 
@@ -199,13 +201,16 @@ class Custodian:
             case messages.Request():
                 self._take_request(stamp_s, sender, message)
             case messages.Reject():
-                request = self.ledger.request
-                if request and (request.request_id, request.giver) == (message.request_id, sender):
+                if self._asked(sender, message.request_id):
                     self.refusal = message
             case messages.Offer():
                 self._take_offer(stamp_s, sender, message)
             case _:
                 self._take_about_handoff(stamp_s, sender, message)
+
+    def _asked(self, giver: str, request_id: str) -> bool:
+        request = self.ledger.request
+        return request is not None and (request.giver, request.request_id) == (giver, request_id)
 
     def _take_request(self, stamp_s: float, sender: str, message: messages.Request) -> None:
         if message.request_id in self.ledger.by_request:
@@ -228,6 +233,10 @@ class Custodian:
             if record is None or not self._write(stamp_s, record):
                 return
             known = self.ledger.handoffs[message.handoff_id]
+            if known.status is Status.VOIDED and self._asked(sender, message.request_id):
+                # A giver answers a request once; for another offer it must be asked anew.
+                self.withdraw(stamp_s, known.reason)
+                self.refused_offer = known.reason
         if known.giving or known.peer != sender:
             self.rejected["stranger"] += 1
             return

@@ -98,6 +98,9 @@ class HandOverTask:
             return TaskOutcome.CANCELED, "canceled before anything moved", {}
         if custodian.ledger.request is not None:
             return self._wait_for_offer(stamp_s)
+        if self._asked_s is not None and custodian.refused_offer:
+            text = f"the offer of {goal.locker_id} was refused: {custodian.refused_offer}"
+            return _failure(text, True)
         return self._start(stamp_s, evidence)
 
     def _done(self, stamp_s: float) -> Verdict | None:
