@@ -1,5 +1,7 @@
 """The order that a scenario stands for."""
 
+from dataclasses import replace
+
 import pytest
 
 from lastmile.config import ConfigError
@@ -19,6 +21,14 @@ def test_parcel_lies_at_the_start_unless_its_locker_is_named():
     assert order(parcels=(parcel,), start="c", goal="h") == ("c", "h")
     named = ParcelPlacement(id="parcel-1", locker="d")
     assert order(parcels=(named,), start="c", goal="h") == ("d", "h")
+
+
+def test_locker_that_the_site_lacks_is_told_as_by_the_world():
+    parcel = ParcelPlacement(id="parcel-1")
+    words = "locker 'zz' is not at site helsinki: a, "
+    for given in ({"start": "zz"}, {"goal": "zz"}, {"parcels": (replace(parcel, locker="zz"),)}):
+        with pytest.raises(ConfigError, match=words):
+            order(**({"parcels": (parcel,)} | given))
 
 
 def test_scenario_without_parcels_is_told_also_where_a_start_is_asked_for(tmp_path):

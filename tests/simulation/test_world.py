@@ -7,6 +7,7 @@ import pytest
 import shapely
 from worlds import ROBOT, drive, make_world, of
 
+from lastmile.config import ConfigError
 from lastmile.maps.example import example_site
 from lastmile.simulation.component import build
 from lastmile.simulation.config import SimulatorConfig
@@ -88,7 +89,7 @@ def test_robot_starts_free_and_on_the_network():
 
 
 def test_unknown_locker_is_refused_by_name():
-    with pytest.raises(ValueError, match="locker 'z' is not at site 'example'"):
+    with pytest.raises(ConfigError, match="locker 'z' is not at site example: a, b"):
         make_world(goal="z")
 
 

@@ -21,6 +21,7 @@ from lastmile.nodes.domain import checked_namespace
 from lastmile.nodes.parameters import HostConfig, write_parameter_file
 from lastmile.nodes.recorder_node import RecorderConfig
 from lastmile.nodes.surroundings import MEMORY, read_named_site
+from lastmile.simulation.beginning import find_locker
 from lastmile.simulation.delivery import order_of
 from lastmile.simulation.scenario import read_scenario
 from lastmile.simulation.setting import find_scenario
@@ -129,13 +130,11 @@ def settings_of_scenario(
     read = read_scenario(path)
     site = site or read.site
     bundle = read_named_site(site)
-    known = [locker.id for locker in bundle.lockers]
     if not lockers:
         order = order_of(read, bundle)
         lockers = (order.from_locker_id, order.to_locker_id)
     for locker in lockers:
-        if locker not in known:
-            raise ConfigError(f"locker {locker!r} is not at site {site}: {', '.join(known)}")
+        find_locker(bundle, locker)
     seed = read.seed if seed is None else seed
     return StackSettings(run_dir, site, lockers, True, str(path), seed, **rest)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
+from lastmile.config import ConfigError
 from lastmile.geometry import se2
 from lastmile.maps.site import Locker, Site
 from lastmile.simulation.network import Network, Walk
@@ -19,8 +20,8 @@ def start_pose(site: Site, network: Network, scenario: Scenario) -> np.ndarray:
         return np.array(scenario.start_pose)
     if not site.lockers:
         raise ValueError(f"site {site.name!r} has no lockers and the scenario no start_pose")
-    locker = find_locker(site, scenario.start, site.lockers[0])
-    goal = find_locker(site, scenario.goal, site.lockers[-1])
+    locker = find_locker(site, scenario.start or site.lockers[0].id)
+    goal = find_locker(site, scenario.goal or site.lockers[-1].id)
     way = network.way(before_locker(locker), before_locker(goal))
     place = min(round(scenario.start_distance_m), len(way.points) - 2)
     while way.crossing[place] and place > 1:
@@ -35,19 +36,17 @@ def expected_route(
     """Shortest way from the start to the goal, for people to meet the robot on; None without."""
     if len(site.lockers) == 0:
         return None
-    goal = find_locker(site, scenario.goal, site.lockers[-1])
+    goal = find_locker(site, scenario.goal or site.lockers[-1].id)
     return network.way(start, before_locker(goal))
 
 
-def find_locker(site: Site, locker_id: str, default: Locker) -> Locker:
-    """Look a locker up by id; an empty id gives the default, an unknown one ValueError."""
-    if not locker_id:
-        return default
+def find_locker(site: Site, locker_id: str) -> Locker:
+    """Look a locker up by id; ConfigError for one that the site lacks."""
     for locker in site.lockers:
         if locker.id == locker_id:
             return locker
     known = ", ".join(locker.id for locker in site.lockers)
-    raise ValueError(f"locker {locker_id!r} is not at site {site.name!r}, which has {known}")
+    raise ConfigError(f"locker {locker_id!r} is not at site {site.name}: {known}")
 
 
 def before_locker(locker: Locker) -> np.ndarray:
@@ -61,7 +60,7 @@ def parcel_placements(site: Site, scenario: Scenario) -> dict[str, tuple[str, st
         return {}
     placements = {}
     for parcel in scenario.parcels:
-        locker = find_locker(site, parcel.locker or scenario.start, site.lockers[0])
+        locker = find_locker(site, parcel.locker or scenario.start or site.lockers[0].id)
         compartment = parcel.compartment or locker.compartments[0].id
         placements[parcel.id] = (locker.id, compartment)
     return placements

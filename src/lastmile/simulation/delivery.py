@@ -11,6 +11,7 @@ import numpy as np
 from lastmile.config import ConfigError
 from lastmile.handoff.link import MemoryNetwork
 from lastmile.maps.site import Site
+from lastmile.simulation.beginning import find_locker
 from lastmile.simulation.component import SimulatorComponent
 from lastmile.simulation.lockstep import Lockstep
 from lastmile.simulation.scenario import Scenario
@@ -40,12 +41,9 @@ def order_of(scenario: Scenario, site: Site) -> DeliverGoal:
     """
     if not scenario.parcels:
         raise ConfigError("the scenario has no parcel; give one under `parcels`")
-    ids = [locker.id for locker in site.lockers]
     parcel = scenario.parcels[0]
-    from_id, to_id = parcel.locker or scenario.start or ids[0], scenario.goal or ids[-1]
-    for locker_id in (from_id, to_id):
-        if locker_id not in ids:
-            raise ConfigError(f"locker {locker_id!r} is not at site {site.name}: {', '.join(ids)}")
+    from_id = find_locker(site, parcel.locker or scenario.start or site.lockers[0].id).id
+    to_id = find_locker(site, scenario.goal or site.lockers[-1].id).id
     if from_id == to_id:
         raise ConfigError(f"the parcel is in locker {from_id!r} already; it is also the goal")
     return DeliverGoal("goal-1", "order-1", parcel.id, from_id, to_id)
