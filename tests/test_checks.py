@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lastmile.checks import BREAK_S, Rejected, check_obstacles, odometry_breaks
+from lastmile.checks import BREAK_S, Rejected, check_obstacles, is_fresh, odometry_breaks
 from lastmile.types import Obstacle, ObstacleArray, ObstacleKind, OdometryEstimate
 
 
@@ -70,3 +70,10 @@ def test_bad_obstacles_are_refused_at_every_door(bad):
             check_obstacles(wrong)
         with pytest.raises(Rejected, match="obstacle 3"):
             check_obstacles(wrong)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "fresh"), [(0.0, True), (0.5, True), (0.51, False), (-0.09, True), (-0.11, False)]
+)
+def test_stamp_ahead_of_the_clock_is_as_stale_as_an_old_one(age_s, fresh):
+    assert is_fresh(100.0 - age_s, 100.0, 0.5) is fresh

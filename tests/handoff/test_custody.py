@@ -5,6 +5,7 @@ import pytest
 from lastmile.handoff.config import CustodyConfig
 from lastmile.handoff.custody import Evidence, EvidenceTrack, decide_receiving
 from lastmile.handoff.ledger import Handoff, Status
+from lastmile.handoff.wires import Stopwatch
 
 SETTLE_S = CustodyConfig().settle_s
 GRANTED = Handoff(
@@ -46,3 +47,9 @@ def test_wire_that_changed_after_the_sample_has_not_stood():
     evidence = track.update(11.2, arrived(10.6, busy=False))
     assert evidence.steady_s == 0.0
     assert evidence.place_steady_s == pytest.approx(0.6)
+
+
+def test_condition_has_held_for_less_when_the_clock_was_set_back():
+    watch = Stopwatch()
+    assert [watch.update(now_s, True) for now_s in (100.0, 105.0, 102.0)] == [0.0, 5.0, 2.0]
+    assert [watch.update(now_s, True) for now_s in (95.0, 96.0)] == [0.0, 1.0]
