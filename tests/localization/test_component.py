@@ -270,6 +270,37 @@ def test_empty_lidar_turns_do_not_pass_for_matches():
     assert "0 points of upright surfaces" in status.reason
 
 
+@pytest.mark.parametrize("give", ["operator", "config"])
+def test_pose_that_was_given_is_kept_over_lidar_turns_without_surfaces(give):
+    site, street = example_street(2, 0.3)
+    part = component(site, from_dock() if give == "config" else None)
+    drive, walls = Drive(site, street, START, 2), street.walls
+    if give == "operator":
+        part.receive("initialpose", InitialPose(0.0, np.array(START), np.zeros((3, 3))))
+    street.walls, street.people = np.zeros((0, 2, 2)), np.zeros((0, 2))
+    steps = run(part, drive, 1.0, drop=("gnss/fix",))
+    assert not published(steps, PoseEstimate)
+    reason = part.diagnose(drive.stamp_s)[0].message
+    assert reason == "scan has 0 points of upright surfaces (least 30)"
+    street.walls = walls
+    status = published(run(part, drive, 3.0, drop=("gnss/fix",)), PoseEstimate)[-1]
+    assert status.state is LocalizationState.TRACKING, status.reason
+    assert pose_error(status.pose_map_base, drive.pose)[0] < 0.5
+
+
+def test_lidar_turns_without_surfaces_do_not_end_a_search():
+    site, street = example_street(1, 0.4)
+    part, drive, walls = component(site), Drive(site, street, START, 1), street.walls
+    run(part, drive, 1.4)
+    assert "places fit" in part.localizer.waiting_for
+    street.walls, street.people = np.zeros((0, 2, 2)), np.zeros((0, 2))
+    run(part, drive, 0.5)
+    assert "points of upright surfaces" in part.localizer.waiting_for
+    street.walls = walls
+    status = published(run(part, drive, 3.0), PoseEstimate)[-1]
+    assert status.state is LocalizationState.TRACKING, status.reason
+
+
 def test_unknown_topic_is_refused():
     site, _ = example_street(2, 0.3)
     with pytest.raises(ValueError, match="does not read topic 'plan'"):

@@ -93,6 +93,12 @@ def test_prediction_that_is_not_finite_is_refused():
         matcher_of(site.occupancy).match(scan_at(street, POSE), np.array([0.0, np.nan, 0.0]))
 
 
+def test_scan_without_points_scores_nothing():
+    occupancy = corridor()
+    search = GlobalSearch(occupancy, matcher_of(occupancy), StartConfig())
+    assert search.score(PlanarScan(0.0, np.zeros((0, 2)), 0.0), np.zeros(3)) == 0.0
+
+
 def test_search_finds_the_place_from_one_scan_in_a_map_that_is_off():
     found_right = 0
     for seed, x in enumerate((-48.0, -35.0, -12.0, 10.0, 33.0)):

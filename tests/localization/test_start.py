@@ -33,6 +33,9 @@ class Places:
         ]
         return sorted(found, key=lambda hypothesis: -hypothesis.score)
 
+    def shortage(self, scan):
+        return ""
+
     def match(self, scan, pose):
         return SimpleNamespace(pose_map_base=np.array(pose))
 

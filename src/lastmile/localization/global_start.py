@@ -68,7 +68,13 @@ class GlobalSearch:
         return self._refine(scan, _distinct(poses, 4 * self._config.hypotheses))
 
     def score(self, scan: PlanarScan, pose_map_base: np.ndarray) -> float:
-        """Mean likelihood of the scan's points, less the share of its rays that cross a wall."""
+        """
+        Mean likelihood of the scan's points, less the share of its rays that cross a wall.
+
+        A scan without points fits nowhere: 0.
+        """
+        if not len(scan.points_base):
+            return 0.0
         distances = self._matcher.distances(scan, pose_map_base)
         sigma = self._config.likelihood_sigma_m
         likelihood = float(np.exp(-0.5 * np.square(distances / sigma)).mean())

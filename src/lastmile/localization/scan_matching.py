@@ -77,8 +77,10 @@ class ScanMatcher:
         pose = np.array(pose_map_base, dtype=float)
         if pose.shape != (3,) or not np.isfinite(pose).all():
             raise ValueError(f"prediction is {pose_map_base!r}, it must be three finite numbers")
-        if len(scan.points_base) < self._config.min_points:
-            return self._too_few(scan, pose)
+        shortage = self.shortage(scan)
+        if shortage:
+            n = len(scan.points_base)
+            return Match(scan.stamp_s, pose, np.zeros((3, 3)), 0.0, np.inf, n, False, shortage)
         # Without points there is no cost to balance, so the hold is weighed in units of the
         # kernel: a prediction one sigma away costs as much as a fiftieth of the points.
         hold = self._hold * (0.02 * len(scan.points_base)) * self._config.wide_scale_m**2
@@ -86,6 +88,11 @@ class ScanMatcher:
         scale = self._fitted_scale(scan, pose)
         self._descend(scan, pose, hold * (scale / self._config.wide_scale_m) ** 2, scale)
         return self._judge(scan, pose, scale)
+
+    def shortage(self, scan: PlanarScan) -> str:
+        """Tell that a scan has too few points to say anything, empty when it has enough."""
+        n, least = len(scan.points_base), self._config.min_points
+        return f"scan has {n} points of upright surfaces (least {least})" if n < least else ""
 
     def distances(self, scan: PlanarScan, pose_map_base: np.ndarray) -> np.ndarray:
         """Distance (n,) of each point of the scan to the map, at a pose."""
@@ -137,11 +144,6 @@ class ScanMatcher:
         return Match(
             scan.stamp_s, pose, information, inlier_share, spread, len(distances), accepted, reason
         )
-
-    def _too_few(self, scan: PlanarScan, pose: np.ndarray) -> Match:
-        n = len(scan.points_base)
-        reason = f"scan has {n} points of upright surfaces (least {self._config.min_points})"
-        return Match(scan.stamp_s, pose, np.zeros((3, 3)), 0.0, np.inf, n, False, reason)
 
 
 def observed_directions(information: np.ndarray, config: MatcherConfig) -> ObservedDirections:

@@ -120,8 +120,16 @@ class PoseStart:
         return compose(self._tracks[0].pose_map_odom, pose_odom_base)
 
     def update(self, scan: PlanarScan, pose_odom_base: np.ndarray) -> StartDecision | None:
-        """Take a scan and the odometry at its stamp; decide once a start is likely."""
+        """
+        Take a scan and the odometry at its stamp; decide once a start is likely.
+
+        A scan with too few points speaks for no place: it is left out, and what was given is kept.
+        """
         self._count_way(pose_odom_base)
+        shortage = self._matcher.shortage(scan)
+        if shortage:
+            self.reason = shortage
+            return None
         if not self._tracks:
             self._find(scan, pose_odom_base)
             return None
