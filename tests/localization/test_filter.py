@@ -5,6 +5,7 @@ from lastmile.localization.config import GnssConfig, MotionConfig
 from lastmile.localization.filter import (
     STATES,
     WHEEL_SCALE,
+    Blind,
     FilterState,
     carry,
     start_state,
@@ -59,6 +60,20 @@ def test_standing_robot_spreads_in_nothing_but_the_slow_errors():
     later = carry(state, 60.0, MOTION, GNSS)
     np.testing.assert_array_equal(later.pose, state.pose)
     np.testing.assert_allclose(later.pose_covariance, state.pose_covariance, atol=1e-12)
+
+
+def test_blind_motion_spreads_by_its_way_in_whatever_steps():
+    blind, begin = Blind(0.0, 1.2, 0.1), start()
+    known = carry(take_motion(begin, 0.0, 0.0, False), 1.5, MOTION, GNSS).pose_covariance
+    for steps in (1, 75):
+        state = take_motion(begin, 0.0, 0.0, False, blind)
+        for k in range(steps):
+            state = carry(state, 1.5 * (k + 1) / steps, MOTION, GNSS)
+        grown = np.sqrt(np.diag(state.pose_covariance - begin.pose_covariance))
+        assert grown[:2] == pytest.approx([1.8, 1.8], abs=0.01)
+        # The step over a gap of 1.5 s doubts the turn by itself.
+        own = known[2, 2] - begin.pose_covariance[2, 2] if steps == 1 else 0.0
+        assert grown[2] == pytest.approx(np.sqrt(0.15**2 + own), abs=0.01)
 
 
 def test_far_fix_hardly_moves_a_pose_that_is_well_known():

@@ -51,7 +51,8 @@ class LocalizationComponent:
 
     Odometry is published at the stamp of the newest gyro reading, and not at all while gyro or
     wheels are silent: whoever drives by it then sees it grow old and stops. After its start it is
-    held back for a while, so that readers tell by the gap that odom began at zero again.
+    held back for a while, so that readers tell by the gap that odom began at zero again; after a
+    silence too, in which odom, that does not jump, may have lost way.
 
     When the clock is set back the localizer's own time goes on: stamps are brought to it on their
     way in and back to the clock on their way out, and the pose is kept.
@@ -175,7 +176,9 @@ class LocalizationComponent:
         if self._began_s is None and np.isfinite(reckoning.stamp_s):
             self._began_s = reckoning.stamp_s
         known = self._began_s is not None and reckoning.stamp_s - self._began_s > BREAK_S
-        if known and not silent and reckoning.stamp_s > self._published_s:
+        whole = self.localizer.blind_stamp_s <= self._published_s
+        apart_s = reckoning.stamp_s - self._published_s
+        if known and not silent and apart_s > (0.0 if whole else BREAK_S):
             self._published_s = reckoning.stamp_s
             out.append(
                 (

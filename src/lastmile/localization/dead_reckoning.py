@@ -63,13 +63,11 @@ class Standstill:
         """Take a raw reading and its known bias; True once the robot has stood long enough."""
         config = self._config
         moving = (
-            abs(wheel_twist[0]) > config.standstill_speed_mps
-            or abs(wheel_twist[1]) > config.standstill_yaw_rate_radps
+            not self.wheels_stand(wheel_twist)
             or abs(yaw_rate_radps - bias_radps) > config.standstill_yaw_rate_radps
         )
         if moving:
-            self._since_s = self._window_start_s = np.inf
-            self._readings.clear()
+            self.forget()
             return False
         self._since_s = min(self._since_s, stamp_s)
         if stamp_s - self._since_s < config.standstill_time_s:
@@ -77,6 +75,18 @@ class Standstill:
         self._window_start_s = min(self._window_start_s, stamp_s)
         self._readings.append(float(yaw_rate_radps))
         return True
+
+    def wheels_stand(self, wheel_twist: np.ndarray) -> bool:
+        """Tell that wheels (2,) read no motion."""
+        return bool(
+            abs(wheel_twist[0]) <= self._config.standstill_speed_mps
+            and abs(wheel_twist[1]) <= self._config.standstill_yaw_rate_radps
+        )
+
+    def forget(self) -> None:
+        """Know nothing of standing any more, for gyro or wheels are silent."""
+        self._since_s = self._window_start_s = np.inf
+        self._readings.clear()
 
     def take_gyro_bias(self, stamp_s: float) -> float | None:
         """Mean gyro reading of a full window of standstill, None while it is not full."""

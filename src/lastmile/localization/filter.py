@@ -24,6 +24,19 @@ SCALE_MOST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
+class Blind:
+    """
+    Motion that gyro or wheels do not tell since `since_s`: how fast it may be, 0 for what they do.
+
+    What is missed is one motion, not noise: it grows with the time, not with the root of it.
+    """
+
+    since_s: float
+    speed_mps: float
+    yaw_rate_radps: float
+
+
+@dataclass(frozen=True, slots=True)
 class FilterState:
     """
     Belief at `stamp_s`.
@@ -32,7 +45,7 @@ class FilterState:
     error of the fixes, east and north [m]. `twist_base` (2,) is the last measured motion, already
     corrected for bias and scale, by which the state is carried on until the next one; `still` says
     that the robot is known to stand. `slipping` says that the lidar saw another motion than the
-    wheels; nothing is learnt about their scale then.
+    wheels; nothing is learnt about their scale then. `blind` is what is not measured of the motion.
     """
 
     stamp_s: float
@@ -41,6 +54,7 @@ class FilterState:
     twist_base: np.ndarray
     still: bool = False
     slipping: bool = False
+    blind: Blind | None = None
 
     @property
     def pose(self) -> np.ndarray:
@@ -104,18 +118,36 @@ def carry(
         gnss.multipath_sigma_m,
         P,
     )
-    return FilterState(float(stamp_s), mean, P, state.twist_base, state.still, state.slipping)
+    if state.blind is not None and not state.still:
+        _spread_blind(P, state.blind, state.stamp_s, stamp_s)
+    return FilterState(
+        float(stamp_s), mean, P, state.twist_base, state.still, state.slipping, state.blind
+    )
+
+
+def _spread_blind(P: np.ndarray, blind: Blind, from_s: float, to_s: float) -> None:
+    """Add what the blind motion may have done between two stamps, the same in whatever steps."""
+    grown = (to_s - blind.since_s) ** 2 - (from_s - blind.since_s) ** 2
+    P[X, X] += blind.speed_mps**2 * grown
+    P[Y, Y] += blind.speed_mps**2 * grown
+    P[YAW, YAW] += blind.yaw_rate_radps**2 * grown
 
 
 def take_motion(
-    state: FilterState, speed_mps: float, yaw_rate_radps: float, still: bool
+    state: FilterState,
+    speed_mps: float,
+    yaw_rate_radps: float,
+    still: bool,
+    blind: Blind | None = None,
 ) -> FilterState:
     """Carry on with a newly measured motion, corrected for bias and scale."""
     twist = np.zeros(2)
     if not still:
         twist[0] = speed_mps * (1.0 + state.mean[WHEEL_SCALE])
         twist[1] = yaw_rate_radps - state.mean[GYRO_BIAS]
-    return FilterState(state.stamp_s, state.mean, state.covariance, twist, still, state.slipping)
+    return FilterState(
+        state.stamp_s, state.mean, state.covariance, twist, still, state.slipping, blind
+    )
 
 
 def update(

@@ -3,11 +3,13 @@ The localizer: sensor values in, pose in map with its trust out.
 
 Wheels and gyro carry the pose; fixes and lidar matches, which come late, correct it at their own
 stamps. Odometry is integrated apart and never sees a correction of the pose, only of its rates.
+While the gyro is silent the wheels tell the turn too; a speed that no wheels tell is taken for 0,
+and the covariance grows by the way that it may have been.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from lastmile.geometry.se2 import between, compose, invert, transform
 from lastmile.localization.config import LocalizationConfig
 from lastmile.localization.dead_reckoning import DeadReckoning, Standstill
 from lastmile.localization.filter import (
+    Blind,
     FilterState,
     carry,
     start_state,
@@ -44,6 +47,17 @@ STILL_GYRO_SIGMA_RADPS = 0.0005
 """Noise of the mean gyro reading over a window of standstill."""
 RESUME_MATCHES = 5
 """Matches in a row after which a track that was lost is trusted again without a search."""
+
+UNSEEN_SPEED_MPS = 0.5
+"""
+Least standard deviation of a speed that no wheels tell; it is the last one where that was more.
+
+A person may drive the robot off meanwhile, at most at 1.8 m/s.
+"""
+UNSEEN_YAW_RATE_RADPS = 0.5
+"""Standard deviation of a yaw rate that neither gyro nor wheels tell."""
+WHEEL_YAW_RATE_RADPS = 0.1
+"""The same where the wheels tell it, which differ in radius and slip."""
 
 LEAST_AGREEMENT = 0.5
 """Probability of the places that agree below which a start that seemed likely is given up."""
@@ -85,7 +99,11 @@ class Localizer:
         self._history: History | None = None
         self._gyro_bias = 0.0
         self._wheel_twist: np.ndarray | None = None
+        self._gyro_yaw_rate = 0.0
         self.imu_stamp_s = self.wheel_stamp_s = -np.inf
+        self._blind: Blind | None = None
+        self.blind_stamp_s = -np.inf
+        """Newest stamp up to which gyro or wheels were silent: odom may have lost way and turn."""
         self._matched_s = -np.inf
         self._matches_in_row = 0
         self.last_match: Match | None = None
@@ -100,31 +118,29 @@ class Localizer:
         self._start.suggest(pose_map_base, covariance, by_operator=True)
 
     def take_wheels(self, stamp_s: float, twist_base: np.ndarray) -> None:
-        """Take the body twist of the encoders; only its speed carries the pose."""
+        """Take the body twist of the encoders; only its speed carries the pose beside a gyro."""
+        self._end_silent_motion(stamp_s)
         self.wheel_stamp_s = stamp_s
         self._wheel_twist = np.asarray(twist_base, dtype=float)
+        if self._is_moving_on(stamp_s) and stamp_s >= self._gyro_until_s:
+            self._move(stamp_s)
 
     def take_gyro(self, stamp_s: float, angular_velocity_imu: np.ndarray) -> None:
         """Take a gyro reading (3,) in the unit's frame and move on."""
+        self._end_silent_motion(stamp_s)
         self.imu_stamp_s = stamp_s
+        self._gyro_yaw_rate = float(self._mounts.T_base_imu[2, :3] @ angular_velocity_imu)
         if self._wheel_twist is None:
             return
-        yaw_rate = float(self._mounts.T_base_imu[2, :3] @ angular_velocity_imu)
-        still = self._standstill.update(stamp_s, self._wheel_twist, yaw_rate, self._gyro_bias)
-        self._still = still
-        speed = float(self._wheel_twist[0])
-        scale = 0.0
-        if self._history is not None:
-            self._insert(stamp_s, lambda s: (take_motion(s, speed, yaw_rate, still), None))
-            self._gyro_bias, scale = self._history.state.mean[3:5]
-        bias = self._standstill.take_gyro_bias(stamp_s)
-        if bias is not None:
-            self._take_gyro_bias(stamp_s, bias)
-        rate = 0.0 if still else yaw_rate - self._gyro_bias
-        self.reckoning.update(stamp_s, np.array([speed * (1.0 + scale), rate]))
+        if stamp_s <= self.reckoning.stamp_s:
+            # The wheels went on without it.
+            self.late += 1
+            return
+        self._move(stamp_s)
 
     def take_fix(self, fix: GnssFix, position_map: np.ndarray) -> None:
         """Take a satellite fix of any kind but NONE, and its antenna position (2,) in map."""
+        self._end_silent_motion(fix.stamp_s)
         covariance = self._fix_covariance(fix)
         scale, antenna = self._config.gnss.robust_scale, self._mounts.antenna_base
         wanders = fix.fix_type != FixType.RTK
@@ -144,6 +160,7 @@ class Localizer:
 
     def take_cloud(self, cloud: PointGrid) -> None:
         """Take a lidar turn: match it to the map, or search with it."""
+        self._end_silent_motion(cloud.stamp_s)
         motion = self.reckoning.at(cloud.stamp_s)
         if motion is None or not self._is_due(cloud.stamp_s):
             return
@@ -195,6 +212,58 @@ class Localizer:
     def waiting_for(self) -> str:
         """What the search for the start still needs, empty when there is none under way."""
         return "" if self._start is None else self._start.reason
+
+    @property
+    def _gyro_until_s(self) -> float:
+        """Stamp from which the last gyro reading says nothing any more."""
+        return self.imu_stamp_s + self._config.integrity.imu_timeout_s
+
+    @property
+    def _wheels_until_s(self) -> float:
+        return self.wheel_stamp_s + self._config.integrity.wheel_timeout_s
+
+    def _is_moving_on(self, stamp_s: float) -> bool:
+        """Tell that motion is carried on, and not yet to a stamp."""
+        return -np.inf < self.reckoning.stamp_s < stamp_s
+
+    def _end_silent_motion(self, stamp_s: float) -> None:
+        """Carry the last motion no further than it is known, before a later value is taken."""
+        for until_s in sorted((self._gyro_until_s, self._wheels_until_s)):
+            if self._is_moving_on(until_s) and until_s < stamp_s:
+                self._move(until_s)
+
+    def _move(self, stamp_s: float) -> None:
+        """Carry pose and odometry on with the motion that gyro and wheels tell at a stamp."""
+        turns, rolls = stamp_s < self._gyro_until_s, stamp_s < self._wheels_until_s
+        speed, wheel_yaw_rate = self._wheel_twist.tolist() if rolls else (0.0, 0.0)
+        # Without a gyro, what one would read.
+        yaw_rate = self._gyro_yaw_rate if turns else wheel_yaw_rate + self._gyro_bias
+        self._blind = blind = self._blind_at(stamp_s, turns, rolls)
+        if blind is None:
+            still = self._standstill.update(stamp_s, self._wheel_twist, yaw_rate, self._gyro_bias)
+        else:
+            self.blind_stamp_s = stamp_s
+            self._standstill.forget()
+            still = rolls and self._standstill.wheels_stand(self._wheel_twist)
+        self._still = still
+        scale = 0.0
+        if self._history is not None:
+            self._insert(stamp_s, lambda s: (take_motion(s, speed, yaw_rate, still, blind), None))
+            self._gyro_bias, scale = self._history.state.mean[3:5]
+        bias = self._standstill.take_gyro_bias(stamp_s)
+        if bias is not None:
+            self._take_gyro_bias(stamp_s, bias)
+        rate = 0.0 if still else yaw_rate - self._gyro_bias
+        self.reckoning.update(stamp_s, np.array([speed * (1.0 + scale), rate]))
+
+    def _blind_at(self, stamp_s: float, turns: bool, rolls: bool) -> Blind | None:
+        """Tell what is not known of the motion, None while both gyro and wheels tell it."""
+        if turns and rolls:
+            return None
+        speed = 0.0 if rolls else max(abs(float(self._wheel_twist[0])), UNSEEN_SPEED_MPS)
+        unseen = WHEEL_YAW_RATE_RADPS if rolls else UNSEEN_YAW_RATE_RADPS
+        since_s = stamp_s if self._blind is None else self._blind.since_s
+        return Blind(since_s, speed, 0.0 if turns else unseen)
 
     def _new_start(self) -> PoseStart:
         return PoseStart(self._search, self._matcher, self._config.start, self._config.gnss)
@@ -306,7 +375,9 @@ class Localizer:
             self._gyro_bias,
         )
         self._history = History(
-            state, lambda s, stamp_s: carry(s, stamp_s, motion, gnss), motion.history_s
+            replace(state, blind=self._blind),
+            lambda s, stamp_s: carry(s, stamp_s, motion, gnss),
+            motion.history_s,
         )
         self._matched_s = -np.inf
         self._matches_in_row = 0
