@@ -30,13 +30,12 @@ def mount(x: float, y: float, z: float) -> np.ndarray:
     return T
 
 
-ROBOT = SimpleNamespace(
-    mounts={
-        "lidar_link": mount(0.0, 0.0, LIDAR_HEIGHT_M),
-        "imu_link": mount(0.0, 0.0, 0.3),
-        "gnss_link": mount(-0.2, 0.0, 1.0),
-    }
-)
+MOUNTS = {
+    "lidar_link": mount(0.0, 0.0, LIDAR_HEIGHT_M),
+    "imu_link": mount(0.0, 0.0, 0.3),
+    "gnss_link": mount(-0.2, 0.0, 1.0),
+}
+ROBOT = SimpleNamespace(mounts=MOUNTS, mount=MOUNTS.__getitem__)
 
 
 @dataclass

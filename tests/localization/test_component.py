@@ -219,6 +219,22 @@ def test_bad_values_are_counted_and_change_nothing():
     assert "1 old" in report.values["wheel/odometry"]
 
 
+def test_lidar_turn_of_another_frame_is_refused_with_value_and_rule():
+    site, street = example_street(2, 0.3)
+    part, drive = component(site, from_dock()), Drive(site, street, START, 2)
+    run(part, drive, 1.0, drop=("lidar/points",))
+    cloud = street.cloud(drive.pose, drive.stamp_s - 0.1, np.random.default_rng(0))
+    part.receive("lidar/points", replace(cloud, frame_id="camera"))
+    part.step(drive.stamp_s)
+    assert part.localizer.last_scan is None
+    report = part.diagnose(drive.stamp_s)[1]
+    rule = "lidar/points: cloud is in frame 'camera', it must be in 'lidar_link'"
+    assert report.message == f"1 values refused; last: {rule}"
+    assert report.values["lidar/points"] == "0 used; refused: 1 malformed"
+    run(part, drive, 0.5)
+    assert part.localizer.last_scan is not None
+
+
 @pytest.mark.parametrize(("offset_s", "refused"), [(-10.0, 1), (1e6, 1), (np.nan, 1), (-0.9, 0)])
 def test_lidar_turn_from_before_the_motion_is_known_is_not_used(offset_s, refused):
     site, street = example_street(2, 0.3)

@@ -20,6 +20,7 @@ from lastmile.types import (
     InitialPose,
     LocalizationState,
     OdometryEstimate,
+    PointGrid,
     PoseEstimate,
 )
 
@@ -59,16 +60,19 @@ class LocalizationComponent:
     """
 
     def __init__(self, config: LocalizationConfig, context: Context) -> None:
-        mounts, origin = context.robot.mounts, context.site.origin
+        robot, origin = context.robot, context.site.origin
         self._projection = MapProjection(origin.latitude_deg, origin.longitude_deg, origin.epsg)
         self.localizer = Localizer(
             context.site.occupancy,
             SensorMounts(
-                mounts["lidar_link"], mounts["imu_link"], np.array(mounts["gnss_link"][:2, 3])
+                robot.mount(config.scan.lidar_frame),
+                robot.mount("imu_link"),
+                np.array(robot.mount("gnss_link")[:2, 3]),
             ),
             config,
         )
-        faults = {"gnss/fix": self._malformed_fix}
+        self._lidar_frame = config.scan.lidar_frame
+        faults = {"gnss/fix": self._malformed_fix, "lidar/points": self._malformed_cloud}
         self._guards = {
             topic: InputGuard(topic, config.motion.history_s, faults.get(topic)) for topic in _ORDER
         }
@@ -150,6 +154,11 @@ class LocalizationComponent:
         if text or fix.fix_type == FixType.NONE:
             return text
         return malformed_place(self._position_map(fix))
+
+    def _malformed_cloud(self, cloud: PointGrid) -> str:
+        if cloud.frame_id != self._lidar_frame:
+            return f"cloud is in frame {cloud.frame_id!r}, it must be in {self._lidar_frame!r}"
+        return malformed(cloud)
 
     def _position_map(self, fix: GnssFix) -> np.ndarray:
         return self._projection.to_map(fix.latitude_deg, fix.longitude_deg)

@@ -85,6 +85,7 @@ class GnssConfig:
 class ScanConfig:
     """Which lidar returns are matched: of each column, the farthest upright surface."""
 
+    lidar_frame: str = param("lidar_link", "Frame that lidar turns must be in")
     column_step: int = param(2, "Every n-th column is used", low=1, high=16)
     min_range_m: float = param(1.0, "Nearest return", unit="m", low=0.1, high=10.0)
     max_range_m: float = param(90.0, "Farthest return", unit="m", low=5.0, high=200.0)

@@ -205,7 +205,7 @@ class LidarMapper:
             return
         if self.keyframes and not (self._broke or self._is_far(odometry.pose_odom_base)):
             return
-        lidar = self._mounts["lidar_link"]
+        lidar = self._mounts[self._scan.lidar_frame]
         sweep = sweep_of(cloud, lambda stamp_s: self._pose_at(stamp_s, odometry))
         scan = extract_surfaces(cloud, lidar, sweep, self._scan)
         if len(scan.points_base) < self._matching.min_points:
