@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lastmile.perception.config import TrackerConfig
-from lastmile.perception.tracker import Detections, Tracker
+from lastmile.perception.detections import Detections
+from lastmile.perception.tracker import Tracker
 from lastmile.types import ObstacleKind
 
 CONFIG = TrackerConfig()

@@ -11,11 +11,12 @@ from lastmile.geometry import se2
 from lastmile.perception.clusters import Clusters, find_clusters
 from lastmile.perception.config import PerceptionConfig
 from lastmile.perception.cost_map import CostMap
+from lastmile.perception.detections import to_detections
 from lastmile.perception.ground import Terrain, find_ground
 from lastmile.perception.parting import part_people
 from lastmile.perception.prediction import predict_paths
 from lastmile.perception.sweep import Sweep, make_sweep
-from lastmile.perception.tracker import Tracker, to_detections
+from lastmile.perception.tracker import Tracker
 from lastmile.types import Obstacle, ObstacleArray, PointGrid
 
 LIDAR_MISSING_RANGE_M = 7.0

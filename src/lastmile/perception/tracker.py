@@ -11,38 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from lastmile.geometry import se2
 from lastmile.perception import motion_models
-from lastmile.perception.clusters import Thing
+from lastmile.perception.association import assign, associate
 from lastmile.perception.config import TrackerConfig
+from lastmile.perception.detections import SMALL_M, Detections
+from lastmile.perception.motion_evidence import FRESH_LONG, PROVEN_HITS, weigh_motion
 from lastmile.types import ObstacleKind
 
-SMALL_M = 1.2
-"""Things up to this size are measured by the mean of their points, longer ones by their box."""
 ROAD_SPEED_SIGMA_MPS = 8.0
 """First deviation of the speed of long or distant things, which may be traffic."""
 FAR_M = 15.0
 MANY_POINTS_M, NEAREST_SHARE = 5.0, 0.4
 """Nearer than this the deviation of a centre shrinks with the distance, down to this share."""
-FRESH_STANDING = 0.1
-"""Freshness that noise alone gives to standing things."""
 VISIBLE_MISSES_MAX = 4
 """A track is dropped after so many scans that saw free ground at its centre."""
-FRESH_LONG = 0.02
-SLIDES = -3.0
-"""Evidence against motion of long things that cover no free ground."""
-HIDDEN_SMALL = -0.5
-"""Evidence against motion of small things that come out from behind something."""
-STANDS = -8.0
-"""Evidence that decides against motion: for tall things that are no lorries (poles, and pieces of
-walls, whose visible part slides along as the robot drives), and for new, long, half-hidden ones."""
-SLIT_SPEED_MPS, SLIT_SPEED_WIDE_MPS, WIDE_M = 1.0, 0.4, 0.55
-"""Half-hidden things that are faster and cover no free ground are parts of something that stands:
-those wider than a walker at less speed."""
-PROVEN_HITS = 6
-"""Fewer detections do not carry a thing through an occlusion."""
 MOVING_HITS = 4
 """Fewer detections make no velocity."""
 GAIT_S = 0.15
@@ -52,38 +35,9 @@ MOVED_SCANS = 5
 before the robot flicker for a few scans and would count as people from then on."""
 PERSON_WIDTH_MIN_M, PERSON_HEIGHT_MIN_M = 0.06, 1.2
 """New things that do not move must be so wide and so high to be thought of as people."""
-LORRY_MIN_M = 2.4
 WALKS_MPS, JUST_S = 1.5, 1.0
 """How fast a walker gets away from where it was last seen, and for how long it is sought there."""
-FAR_COST, UNLIKE_MAX = 8.0, 3.0
-NO_COST = FAR_COST + 2.0 * UNLIKE_MAX
-"""
-What it costs to leave a thing without a track: no more than the poorest match, or the optimum
-would rather match two poorly than one well, and a hand beside a body take the body's track.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Detections:
-    """
-    Things of one scan in odom, as arrays of N rows.
-
-    `fresh` is the share that stands on ground that was free before, NaN where unknown; `range_m`
-    the distance from the robot; `tall` (bool) things go on overhead, `hidden` ones end
-    behind something nearer. `outline` holds one polygon (K, 2) each, about the position in odom
-    axes. `thing` is the number of the cluster.
-    """
-
-    position: np.ndarray
-    length_m: np.ndarray
-    width_m: np.ndarray
-    height_m: np.ndarray
-    range_m: np.ndarray
-    fresh: np.ndarray
-    tall: np.ndarray
-    hidden: np.ndarray
-    outline: list[np.ndarray]
-    thing: np.ndarray
+OUT_OF_REACH_M = 1e3
 
 
 @dataclass(slots=True)
@@ -115,40 +69,6 @@ class Track:
         self.length_m = max(length_m, 0.95 * self.length_m + 0.05 * length_m)
         self.width_m = max(width_m, 0.95 * self.width_m + 0.05 * width_m)
         self.height_m = max(height_m, 0.95 * self.height_m + 0.05 * height_m)
-
-
-def to_detections(things: list[Thing], fresh: np.ndarray, pose_odom_base: np.ndarray) -> Detections:
-    """Bring things from base to odom."""
-    position_base = np.array(
-        [t.mean if t.length_m < SMALL_M else t.centre for t in things], float
-    ).reshape(-1, 2)
-    position = se2.transform(pose_odom_base, position_base)
-    index = np.array([t.index for t in things], int)
-    return Detections(
-        position,
-        np.array([t.length_m for t in things]),
-        np.array([t.width_m for t in things]),
-        np.array([t.height_m for t in things]),
-        np.hypot(position_base[:, 0], position_base[:, 1]),
-        np.asarray(fresh, float)[index],
-        np.array([t.tall for t in things], bool),
-        np.array([t.hidden for t in things], bool),
-        _outlines_about(position, [t.outline for t in things], pose_odom_base),
-        index,
-    )
-
-
-def _outlines_about(
-    position: np.ndarray, outlines: list[np.ndarray], pose_odom_base: np.ndarray
-) -> list[np.ndarray]:
-    """Bring polygons (K, 2) from base to odom axes about positions (N, 2), all at once."""
-    if not outlines:
-        return []
-    counts = [len(outline) for outline in outlines]
-    about = se2.transform(pose_odom_base, np.concatenate(outlines))
-    about -= np.repeat(position, counts, axis=0)
-    ends = np.cumsum(counts).tolist()
-    return [about[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
 
 class Tracker:
@@ -184,7 +104,8 @@ class Tracker:
             self._state = motion_models.predict(self._state, stamp_s - self.stamp_s, self.config)
         self.stamp_s = stamp_s
         sigma = self._sigma(detections)
-        rows, columns = self._associate(detections, sigma)
+        length_m = np.array([track.length_m for track in self.tracks])
+        rows, columns = associate(self._state, length_m, detections, sigma, self.config)
         self._correct(rows, columns, detections, sigma)
         again, found = self._find_again(rows, columns, detections)
         self._restart(again, found, detections, sigma)
@@ -280,38 +201,12 @@ class Tracker:
             + c.range_sigma * detections.range_m
         )
 
-    def _associate(self, detections: Detections, sigma: np.ndarray):
-        """Optimal assignment of detections (columns) to tracks (rows) within gates."""
-        n, m = len(self.tracks), len(detections.thing)
-        if n == 0 or m == 0:
-            return np.zeros(0, int), np.zeros(0, int)
-        size = np.array([t.length_m for t in self.tracks])
-        best = np.full((n, m), np.inf)
-        nearest = np.full((n, m), np.inf)
-        for x, P in (
-            (self._state.moving[:, :2], self._state.moving_P[:, :2, :2]),
-            (self._state.standing, self._state.standing_P),
-        ):
-            # Scalar spread: gates are round, which no thing minds and which is quick.
-            variance = 0.5 * (P[:, 0, 0] + P[:, 1, 1])
-            dx = x[:, 0, None] - detections.position[:, 0]
-            dy = x[:, 1, None] - detections.position[:, 1]
-            distance2 = dx * dx + dy * dy
-            best = np.minimum(best, distance2 / (variance[:, None] + sigma[None] ** 2))
-            nearest = np.minimum(nearest, distance2)
-        allowed = (best < self.config.gate_sigma**2) | (nearest < self.config.gate_min_m**2)
-        unlike = np.log((size[:, None] + 0.3) / (detections.length_m[None] + 0.3)) ** 2
-        allowed &= unlike < UNLIKE_MAX
-        cost = np.where(allowed, np.minimum(best, FAR_COST) + 2.0 * unlike, NO_COST)
-        rows, columns = linear_sum_assignment(cost)
-        good = cost[rows, columns] < NO_COST
-        return rows[good], columns[good]
-
     def _correct(self, rows, columns, detections: Detections, sigma: np.ndarray) -> None:
         if rows.size == 0:
             return
-        evidence = self._evidence(rows, columns, detections)
         seen = self._state.take(rows)
+        hits = np.array([self.tracks[i].hits for i in rows])
+        evidence = weigh_motion(seen, hits, detections, columns, self.config)
         motion_models.correct(seen, detections.position[columns], sigma[columns], evidence)
         self._state.put(rows, seen)
         self._note(rows, columns, detections)
@@ -336,10 +231,8 @@ class Tracker:
         dy = seen_at[:, 1, None] - detections.position[left, 1]
         distance = np.hypot(dx, dy)
         reach = self.config.gate_min_m + WALKS_MPS * unseen_s
-        cost = np.where(distance < reach[:, None], distance, NO_COST)
-        i, j = linear_sum_assignment(cost)
-        good = cost[i, j] < NO_COST
-        return lost[i[good]], left[j[good]]
+        i, j = assign(distance, distance < reach[:, None], OUT_OF_REACH_M)
+        return lost[i], left[j]
 
     def _last_seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give where (N, 2) and how long ago (N,) tracks were last seen."""
@@ -378,34 +271,6 @@ class Tracker:
             track.range_m = range_m
             track.grow(*sizes)
             track.outline = detections.outline[j]
-
-    def _evidence(self, rows, columns, detections: Detections) -> np.ndarray:
-        """Log evidence for motion besides how the centre moved."""
-        fresh = detections.fresh[columns]
-        hidden = detections.hidden[columns]
-        long = detections.length_m[columns] > SMALL_M
-        evidence = np.where(
-            np.isnan(fresh), 0.0, self.config.fresh_weight * (fresh - FRESH_STANDING)
-        )
-        evidence = np.where(hidden & ~long, np.minimum(evidence, HIDDEN_SMALL), evidence)
-        # Through the slit between two walkers a wall looks like a walker, on ground that was never
-        # free; a thing so fast would by now stand beside the cells that it was entered in. The part
-        # of a car that a walker's shadow leaves grows on and grows wider than a walker.
-        speed = np.hypot(self._state.moving[rows, 2], self._state.moving[rows, 3])
-        wide = detections.length_m[columns] > WIDE_M
-        too_fast = speed > np.where(wide, SLIT_SPEED_WIDE_MPS, SLIT_SPEED_MPS)
-        slit = hidden & (fresh < FRESH_LONG) & too_fast
-        evidence = np.where(slit, STANDS, evidence)
-        # A long thing that moves covers some new ground with its front. A wall between the shadows
-        # of people, or coming out from behind a corner, seems to move and covers none; worse, what
-        # moves is not entered in the cost map, so that the wall would vanish from it.
-        evidence = np.where(long & (fresh < FRESH_LONG), SLIDES, evidence)
-        unproven = np.array([self.tracks[i].hits < PROVEN_HITS for i in rows]) | (
-            self._state.p_moving[rows] < self.config.moving_probability
-        )
-        evidence = np.where(long & hidden & unproven, STANDS, evidence)
-        stands = detections.tall[columns] & (detections.length_m[columns] < LORRY_MIN_M)
-        return np.where(stands, STANDS, evidence)
 
     def _miss(self, rows: np.ndarray, p_before: np.ndarray, seen_free) -> None:
         """Carry on what was not seen; it is not thought to stop because it is hidden."""
