@@ -34,6 +34,12 @@ def mosquitto_missing():
 needs_mosquitto = pytest.mark.skipif(mosquitto_missing(), reason="mosquitto is not installed")
 
 
+def answers(port):
+    """Tell whether somebody listens on a port."""
+    with socket.socket() as caller:
+        return caller.connect_ex((broker.HOST, port)) == 0
+
+
 def ends(pid, limit_s=60.0):
     """Wait for the end of a process that is nobody's child here."""
     deadline = time.monotonic() + limit_s
@@ -67,6 +73,25 @@ def test_broker_that_does_not_end_is_killed_within_a_second(tmp_path):
     with Broker(free_port(), tmp_path) as running:
         pid = running.pid
         os.kill(pid, signal.SIGSTOP)
+    assert ends(pid)
+
+
+@needs_mosquitto
+def test_program_ends_with_whoever_started_it(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "lastmile.nodes.broker_program", "--port", str(port)]
+    command += ["--folder", str(tmp_path)]
+    start = f"import subprocess, time; print(subprocess.Popen({command}).pid, flush=True); "
+    starter = subprocess.Popen(
+        [sys.executable, "-c", start + "time.sleep(60)"], stdout=subprocess.PIPE, text=True
+    )
+    pid = int(starter.stdout.readline())
+    deadline = time.monotonic() + 60.0
+    while not answers(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    starter.kill()
+    starter.communicate()
     assert ends(pid)
 
 

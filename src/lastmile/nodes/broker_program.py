@@ -14,16 +14,18 @@ from lastmile.nodes.running import FAILED, OK, StopRequest, tell_ready
 
 
 def main() -> int:
-    """Run the broker until SIGINT or SIGTERM."""
+    """Run the broker until SIGINT, SIGTERM or the end of whoever started it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="TCP port on the loopback.")
     parser.add_argument("--folder", type=Path, required=True, help="Folder of its files.")
     arguments = parser.parse_args()
+    parent = os.getppid()
     stop = StopRequest()
     try:
         with Broker(arguments.port, arguments.folder) as broker:
             tell_ready()
-            while not stop.asked:
+            # A launch that fails on its way leaves what it started.
+            while not stop.asked and os.getppid() == parent:
                 if _is_gone(broker.pid):
                     print("broker: mosquitto ended by itself", file=sys.stderr)
                     return FAILED
