@@ -398,6 +398,40 @@ def test_robot_drives_on_after_the_clock_was_set_back(driving):
     assert speeds[-1] == pytest.approx(1.0, abs=0.05)
 
 
+def stand_plan(bench):
+    return drive_plan(bench.t, bench.pose, speed=0.0)
+
+
+@pytest.mark.parametrize("silent", [set(), {"plan", "odometry", "localization/status"}])
+def test_gate_that_was_away_does_not_go_on_with_the_speed_of_before(driving, silent):
+    """It hung or was deactivated, and the base stopped by itself."""
+    driving.t += 4.0
+    driving.twist = np.zeros(2)
+    driving.silent, driving.plan = silent, stand_plan
+    start = len(driving.log)
+    driving.run(1.0)
+    assert np.array(driving.log)[start:, 1:].max() == 0.0
+
+
+def test_gate_that_was_away_drives_on_from_a_stand_with_a_fresh_plan(driving):
+    driving.t += 4.0
+    driving.twist = np.zeros(2)
+    start = len(driving.log)
+    _, safety = driving.run(2.0)
+    speeds = np.array(driving.log)[start:, 1]
+    assert safety.level is SafetyLevel.DRIVE, safety
+    assert speeds[0] <= 0.1 * LIMITS.acceleration_mps2
+    assert np.diff(speeds).max() <= LIMITS.acceleration_mps2 * DT_S + 1e-6
+    assert speeds[-1] == pytest.approx(1.0, abs=0.05)
+
+
+def test_gate_that_was_late_by_less_than_the_base_waits_brakes_from_its_speed(driving):
+    driving.t += GateConfig().command_timeout_s - 2.0 * DT_S
+    driving.plan = stand_plan
+    command, _ = driving.step()
+    assert command.speed_mps > 0.5
+
+
 def test_component_tells_state_at_ten_hertz_and_at_changes():
     component = GateComponent(GateConfig(), LIMITS)
     states = 0

@@ -56,6 +56,13 @@ class GateConfig:
 
     timeouts: TimeoutConfig = section(TimeoutConfig, "How old inputs may be.")
     tracking: TrackingConfig = section(TrackingConfig, "How plans are followed.")
+    command_timeout_s: float = param(
+        0.25,
+        "The base stops by itself without a command for this long; the gate then begins anew.",
+        unit="s",
+        low=0.1,
+        high=1.0,
+    )
     safety_period_s: float = param(
         0.1, "Time between messages on safety_state without a change.", unit="s", low=0.02, high=1.0
     )

@@ -3,6 +3,7 @@ The command gate: decides who may move the robot, and brakes when anything neede
 
 E-stop goes before a person's steering, that before docking, that before the planner. Whatever
 wins is limited in speed and acceleration. A cause that forbids motion brakes along the last plan.
+A gate that hung or was deactivated begins from a stand: a base left alone stops by itself.
 
 After the e-stop or the bumper was released the robot stands for `GateConfig.release_s` before
 anybody may move it, counted from when it stands and nobody steers by hand. It then drives on by
@@ -94,7 +95,10 @@ class CommandGate:
             raise ValueError(f"stamp is {stamp_s!r}, it must be finite")
         if stamp_s < self._now_s:
             self._set_back(stamp_s)
-        dt_s = min(max(stamp_s - self._now_s, 0.0), STEP_MAX_S)
+        gap_s = max(stamp_s - self._now_s, 0.0)
+        if gap_s > self._config.command_timeout_s:
+            self._begin_anew()
+        dt_s = min(gap_s, STEP_MAX_S)
         self._now_s = stamp_s
         while self._early:
             self.inbox.put(*self._early.popleft(), self._now_s)
@@ -111,6 +115,15 @@ class CommandGate:
         self._last = twist
         command = Command(stamp_s, float(twist[0]), float(twist[1]))
         return command, SafetyState(stamp_s, _level(decision), decision.source, decision.causes)
+
+    def _begin_anew(self) -> None:
+        """
+        Begin from a stand: without commands for so long the base stood or stopped by itself.
+
+        Braking from the last command, or along the plan of then, would set it moving again.
+        """
+        self._last = np.zeros(2)
+        self._braking_plan = None
 
     def _set_back(self, stamp_s: float) -> None:
         """
