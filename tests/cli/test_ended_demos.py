@@ -18,10 +18,14 @@ STOP = {
     "braking_after_s": 0.2,
     "stopped_m": 0.5,
     "allowed_m": 0.6,
+    "unasked_m": 0.01,
     "cause": "planner: plan too old",
     "slowest_rate": 0.97,
 }
-UNJUDGED = STOP | {"holds": False, "braking_after_s": None, "stopped_m": None, "allowed_m": None}
+UNJUDGED = STOP | {
+    "holds": False,
+    **dict.fromkeys(("braking_after_s", "stopped_m", "allowed_m", "unasked_m")),
+}
 FIGURES = {
     "taken": {"date": "2026-01-31T00:00:00", "commit": "abc", "machine": "m"},
     "failed": {},
@@ -59,6 +63,7 @@ def test_scorecard_lines_hold_when_all_came_out_as_promised():
         ({"stops": [STOP] * 7 + [STOP | {"in_report": False}]}, "cause in the report"),
         ({"stops": [STOP] * 7}, "stops that hold"),
         ({"stops": [STOP] * 7 + [STOP | {"stopped_m": 0.7}]}, "way to a stand"),
+        ({"stops": [STOP] * 7 + [STOP | {"unasked_m": 0.2}]}, "moved unasked"),
         ({"stops": [STOP] * 7 + [STOP | {"cause": ""}]}, "cause on /diagnostics"),
         ({"own_contacts": 1}, "own contacts"),
         ({"simulator_killed": CLEAN.to_json() | {"said": "bye"}}, "says why"),

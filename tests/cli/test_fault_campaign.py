@@ -14,6 +14,7 @@ from lastmile.evaluation.faults import Fault
 from lastmile.evaluation.run_log import RunLog
 from lastmile.evaluation.scorecard import read_campaign
 from lastmile.types import DeliverGoal, GroundTruth
+from lastmile.vehicle.description import MotionLimits
 
 FAULT = Fault("planner", "SIGKILL", 10.0)
 
@@ -67,7 +68,9 @@ def log():
 
 def test_a_stop_that_the_recording_does_not_hold_is_missed_and_says_why(log):
     late = Fault("planner", "SIGSTOP", 99.0)
-    judged, unknown = (fault_campaign._judge(log, "", fault, 1.5) for fault in (FAULT, late))
+    judged, unknown = (
+        fault_campaign._judge(log, "", fault, MotionLimits(), np.inf) for fault in (FAULT, late)
+    )
     assert judged["stopped_m"] == 0.0 and "trouble" not in judged
     assert unknown["fault"]["signal"] == "SIGSTOP"
     assert unknown["holds"] is False and unknown["stopped_m"] is None
@@ -92,7 +95,7 @@ def broken_drive(monkeypatch):
 
     class Drive:
         def __init__(self, run, plans, tell):
-            self.faults, self.losses = [FAULT], []
+            self.faults, self.back_s, self.losses = [FAULT], {}, []
 
         def carry_out(self, limit_s):
             raise UserError("the stack ended: planner given up")
@@ -106,10 +109,10 @@ def broken_drive(monkeypatch):
 
 
 def test_a_drive_that_breaks_off_leaves_the_faults_that_had_their_turn(broken_drive, tmp_path):
-    struck, figures = [], {}
+    struck, figures = {}, {}
     with pytest.raises(UserError, match="planner given up"):
         fault_campaign._drive_with_faults(struck, tmp_path / "run", "quiet", 1.0, 900.0, figures)
-    assert struck == [FAULT]
+    assert struck == {FAULT: np.inf}
     assert figures == {"losses": []}
 
 

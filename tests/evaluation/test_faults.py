@@ -11,10 +11,26 @@ from lastmile.types import (
     GroundTruth,
     SafetyLevel,
     SafetyState,
+    Trajectory,
+    TrajectorySource,
 )
+from lastmile.vehicle.description import MotionLimits
 
-SPEED, BRAKING = 1.4, 1.5
+LIMITS = MotionLimits()
+SPEED, BRAKING = 1.4, LIMITS.braking_mps2
 FAULT = Fault("planner", "SIGKILL", 10.0)
+
+
+def observe_truth(log, stamp_s, x, speed):
+    log.observe(
+        stamp_s,
+        "simulator",
+        "ground_truth",
+        GroundTruth(
+            stamp_s, np.array([x, 0.0, 0.0]), np.array([speed, 0.0]), np.empty((0, 5)),
+            np.empty((0, 6)), np.inf, np.inf, "",
+        ),
+    )  # fmt: skip
 
 
 def stop_log(begins_s, braking=BRAKING, cause="plan: 0.27 s old, limit 0.25 s", gaining=0.0):
@@ -26,22 +42,14 @@ def stop_log(begins_s, braking=BRAKING, cause="plan: 0.27 s old, limit 0.25 s", 
         speed += gaining * float(np.clip(stamp_s - FAULT.stamp_s, 0.0, begins_s))
         x = SPEED * (min(stamp_s, FAULT.stamp_s + begins_s) - 8.0)
         x += SPEED * braked_s - 0.5 * braking * braked_s**2
-        log.observe(
-            stamp_s,
-            "simulator",
-            "ground_truth",
-            GroundTruth(
-                stamp_s, np.array([x, 0.0, 0.0]), np.array([speed, 0.0]), np.empty((0, 5)),
-                np.empty((0, 6)), np.inf, np.inf, "",
-            ),
-        )  # fmt: skip
+        observe_truth(log, stamp_s, x, speed)
     line = Diagnostic("command_gate: command gate", DiagnosticLevel.WARN, cause)
     log.observe(11.2, "command_gate", "diagnostics", line)
     return log
 
 
 def test_stop_in_time_holds_and_its_figures_are_those_of_the_motion():
-    verdict = judge_stop(stop_log(0.2), FAULT, BRAKING)
+    verdict = judge_stop(stop_log(0.2), FAULT, LIMITS)
     assert verdict.speed_mps == pytest.approx(SPEED)
     assert verdict.braking_after_s == pytest.approx(0.22, abs=0.002)
     assert verdict.stopped_m == pytest.approx(0.2 * SPEED + SPEED**2 / 2 / BRAKING, abs=0.01)
@@ -51,7 +59,7 @@ def test_stop_in_time_holds_and_its_figures_are_those_of_the_motion():
 
 
 def test_braking_of_a_robot_that_was_gaining_speed_begins_when_its_speed_falls():
-    verdict = judge_stop(stop_log(0.25, gaining=1.0), FAULT, BRAKING)
+    verdict = judge_stop(stop_log(0.25, gaining=1.0), FAULT, LIMITS)
     assert verdict.braking_after_s == pytest.approx(0.27, abs=0.01)
 
 
@@ -61,12 +69,59 @@ def test_braking_of_a_robot_that_was_gaining_speed_begins_when_its_speed_falls()
     ids=["late", "weak", "unnamed", "never"],
 )
 def test_stop_that_is_late_weak_unnamed_or_missing_does_not_hold(log):
-    assert not judge_stop(log, FAULT, BRAKING).holds
+    assert not judge_stop(log, FAULT, LIMITS).holds
+
+
+def set_off_log(acceleration, drives_s=14.1, plan_moves_s=9.0):
+    """Stand from 12 s on, and set off as a gate does that is back since 14 s."""
+    log = stop_log(0.2)
+    log.truth = [t for t in log.truth if t.stamp_s < 14.0]
+    x = float(log.truth[-1].pose_map_base[0])
+    for stamp_s in np.arange(14.0, 20.0, 0.02):
+        driven_s = max(stamp_s - 14.1, 0.0)
+        speed = min(acceleration * driven_s, SPEED)
+        x += 0.02 * speed
+        observe_truth(log, stamp_s, x, speed)
+    for stamp_s, level in ((9.0, SafetyLevel.DRIVE), (14.02, SafetyLevel.BRAKE)):
+        state = SafetyState(stamp_s, level, "planner", ())
+        log.observe(stamp_s, "command_gate", "safety_state", state)
+    state = SafetyState(drives_s, SafetyLevel.DRIVE, "planner", ())
+    log.observe(drives_s, "command_gate", "safety_state", state)
+    for stamp_s, speed in ((8.0, 0.0), (plan_moves_s, SPEED)):
+        twists = np.array([[speed, 0.0], [0.0, 0.0]])
+        plan = Trajectory(
+            stamp_s, TrajectorySource.PLANNER, 0.1, np.zeros((2, 3)), twists, True, ""
+        )
+        log.observe(stamp_s, "planner", "plan", plan)
+    return log
+
+
+def test_robot_that_sets_off_by_a_plan_once_the_gate_drives_does_not_move_unasked():
+    verdict = judge_stop(set_off_log(LIMITS.acceleration_mps2), FAULT, LIMITS, back_s=14.0)
+    assert verdict.unasked_m < 0.03
+    assert verdict.holds
+
+
+@pytest.mark.parametrize(
+    ("log", "back_s", "unasked_m"),
+    [
+        # At 3.5 m/s2 instead of 1 m/s2 it is at speed sooner.
+        (set_off_log(3.5), 14.0, SPEED**2 / 2.0 * (1.0 - 1.0 / 3.5)),
+        # It sets off at 14.1 s and is ahead by its speed times how much too early that is.
+        (set_off_log(1.0, drives_s=14.5), 14.0, SPEED * 0.4),
+        (set_off_log(1.0, plan_moves_s=14.7), 14.0, SPEED * 0.6),
+    ],
+    ids=["with the speed of before", "before the gate drives", "before a plan that moves"],
+)
+def test_motion_that_nobody_asked_for_after_a_stop_is_measured(log, back_s, unasked_m):
+    verdict = judge_stop(log, FAULT, LIMITS, back_s)
+    assert verdict.unasked_m == pytest.approx(unasked_m, abs=0.05)
+    assert not verdict.holds
 
 
 def test_fault_outside_the_log_is_refused():
     with pytest.raises(ValueError, match="no motion about the fault at"):
-        judge_stop(stop_log(0.2), Fault("planner", "SIGKILL", 99.0), BRAKING)
+        judge_stop(stop_log(0.2), Fault("planner", "SIGKILL", 99.0), LIMITS)
 
 
 def test_report_must_hold_a_cause_that_was_told_after_the_fault():

@@ -20,6 +20,7 @@ from typing import Any
 
 from lastmile.cli.ended_demos import PHASES, SIMULATOR_DEAD
 from lastmile.evaluation.campaign import CRASHED
+from lastmile.evaluation.faults import UNASKED_MAX_M
 from lastmile.evaluation.scorecard import (
     CODE,
     SUITE,
@@ -249,7 +250,7 @@ def _fault_lines(faults: Figures) -> list[Line]:
     wanted = f"{STOPS} of {STOPS}"
     troubles = faults.get("journal_troubles")
     # Of fewer stops, or of one that could not be judged, the worst is not known.
-    known = len(stops) == STOPS and all(stop["stopped_m"] is not None for stop in stops)
+    known = len(stops) == STOPS and all(stop.get("unasked_m") is not None for stop in stops)
     worst = stops if known else []
     used = [stop["stopped_m"] / max(stop["allowed_m"], 1e-6) for stop in worst]
     rates = [stop["slowest_rate"] for stop in worst if stop["slowest_rate"] is not None]
@@ -266,6 +267,12 @@ def _fault_lines(faults: Figures) -> list[Line]:
             max(used, default=None),
             "",
             1.0,
+        ),
+        at_most(
+            f"{drive}: moved unasked after its stop, worst",
+            _most(worst, "unasked_m"),
+            "m",
+            UNASKED_MAX_M,
         ),
         exactly(
             f"{drive}: cause on /diagnostics", _share(bool(s["cause"]) for s in stops), "", wanted

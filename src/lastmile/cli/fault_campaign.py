@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import traceback
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ from lastmile.errors import UserError
 from lastmile.evaluation.faults import (
     AFTERMATH_S,
     BRAKING_BEGINS_S,
+    UNASKED_MAX_M,
     Fault,
     judge_stop,
     report_names_cause,
@@ -39,11 +41,13 @@ from lastmile.evaluation.run_log import RunLog
 from lastmile.evaluation.scorecard import begin_campaign, write_campaign
 from lastmile.handoff.audit import audit
 from lastmile.share import find_share
-from lastmile.vehicle.description import read_robot
+from lastmile.vehicle.description import MotionLimits, read_robot
 
 Figures = dict[str, Any]
 Part = Callable[[Figures], None]
 """One part of the campaign; puts what it measures into the figures."""
+Struck = dict[Fault, float]
+"""Faults for which the robot must stop, with when their nodes were back; infinite if never."""
 
 
 def faults(
@@ -73,7 +77,7 @@ def faults(
     taken = begin_campaign(results)
     # As fast as the machine can: how the robot stops is not judged here.
     hurried = ("--scenario", scenario, "--rate", "4")
-    run_dir, struck = folder / "killed", []
+    run_dir, struck = folder / "killed", {}
     parts: dict[str, Part] = {
         "nodes killed and hung": partial(
             _drive_with_faults, struck, run_dir, scenario, rate, limit_s
@@ -122,7 +126,7 @@ def carry_out_parts(parts: Mapping[str, Part], keep: Callable[[Figures], None]) 
 
 
 def _drive_with_faults(
-    struck: list[Fault], run_dir: Path, scenario: str, rate: float, limit_s: float, figures: Figures
+    struck: Struck, run_dir: Path, scenario: str, rate: float, limit_s: float, figures: Figures
 ) -> None:
     """Carry out the delivery in which nodes are killed and hung; `struck` takes the faults."""
     # Imported here: what only looks at the command line need not load ROS.
@@ -142,12 +146,12 @@ def _drive_with_faults(
             drive.carry_out(limit_s)
         finally:
             # Whatever ended the drive: what had its turn is judged.
-            struck += drive.faults
+            struck |= {fault: drive.back_s.get(fault, math.inf) for fault in drive.faults}
             figures["losses"] = [asdict(loss) for loss in drive.losses]
 
 
 def _judge_drive(
-    struck: list[Fault], run_dir: Path, taken: Mapping[str, str], figures: Figures
+    struck: Struck, run_dir: Path, taken: Mapping[str, str], figures: Figures
 ) -> None:
     """Write the report of the drive and judge by its recording how the robot stopped."""
     from lastmile.nodes.delivery_run import read_log
@@ -155,25 +159,27 @@ def _judge_drive(
     summary = report_run(run_dir, taken)
     page = (run_dir / "report.html").read_text(encoding="utf-8")
     log = read_log(run_dir)
-    braking = read_robot(find_share("sim/robot/lastmile.urdf")).limits.braking_mps2
+    limits = read_robot(find_share("sim/robot/lastmile.urdf")).limits
     figures |= {
         "delivered": summary.delivered,
         "parcels": summary.parcels,
         "own_contacts": summary.own_contacts,
         "longest_unseen_s": summary.longest_unseen_s,
         "pace": asdict(summary.pace) if summary.pace else None,
-        "stops": [_judge(log, page, fault, braking) for fault in struck],
+        "stops": [_judge(log, page, fault, limits, back_s) for fault, back_s in struck.items()],
     }
 
 
-def _judge(log: RunLog, page: str, fault: Fault, braking_mps2: float) -> Figures:
+def _judge(
+    log: RunLog, page: str, fault: Fault, limits: MotionLimits, back_s: float
+) -> Figures:
     """Judge one stop; one of which the recording holds no motion is missed, its figures unknown."""
     slowest = slowest_rate(log.diagnostics, fault.stamp_s, fault.stamp_s + AFTERMATH_S)
     besides = {"in_report": report_names_cause(page, log, fault), "slowest_rate": slowest}
     try:
-        return judge_stop(log, fault, braking_mps2).to_json() | besides
+        return judge_stop(log, fault, limits, back_s).to_json() | besides
     except ValueError as error:
-        figures = ("speed_mps", "braking_after_s", "stopped_m", "allowed_m")
+        figures = ("speed_mps", "braking_after_s", "stopped_m", "allowed_m", "unasked_m")
         unknown = {"fault": asdict(fault), **dict.fromkeys(figures), "cause": "", "holds": False}
         return unknown | besides | {"trouble": str(error)}
 
@@ -235,9 +241,16 @@ def _missed(figures: Figures) -> list[str]:
 
 def _stop_table(stops: list[Figures]) -> Table:
     table = Table(
-        "node", "signal", "speed [m/s]", "braking after [s]", "stood after [m]", "cause", ""
+        "node",
+        "signal",
+        "speed [m/s]",
+        "braking after [s]",
+        "stood after [m]",
+        "moved unasked [m]",
+        "cause",
+        "",
     )
-    table.title = f"limits: {BRAKING_BEGINS_S:g} s, v t + v^2 / 2b"
+    table.title = f"limits: {BRAKING_BEGINS_S:g} s, v t + v^2 / 2b, {UNASKED_MAX_M:g} m"
     for stop in stops:
         table.add_row(
             stop["fault"]["node"],
@@ -245,6 +258,7 @@ def _stop_table(stops: list[Figures]) -> Table:
             _hundredths(stop["speed_mps"]),
             _hundredths(stop["braking_after_s"]),
             f"{_hundredths(stop['stopped_m'])} of {_hundredths(stop['allowed_m'])}",
+            _hundredths(stop["unasked_m"]),
             stop["cause"] or "none named",
             "holds" if stop["holds"] else "missed",
         )

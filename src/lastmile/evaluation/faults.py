@@ -10,7 +10,8 @@ import numpy as np
 from markupsafe import escape
 
 from lastmile.evaluation.run_log import RunLog
-from lastmile.types import DiagnosticLevel
+from lastmile.types import DiagnosticLevel, SafetyLevel
+from lastmile.vehicle.description import MotionLimits
 
 BRAKING_BEGINS_S = 0.3
 STANDING_MPS = 0.02
@@ -19,6 +20,10 @@ STANDING_MPS = 0.02
 SLOWER_MPS = 0.03
 # What follows a fault is looked at for so long; a node that was killed is back after about 5 s.
 AFTERMATH_S = 6.0
+# How it sets off is looked at for so long after its node is back.
+SETTING_OFF_S = 3.0
+# It rocks on its wheels as it comes to stand.
+UNASKED_MAX_M = 0.05
 # /diagnostics comes once a second, and says what was wrong in the second before.
 DIAGNOSTICS_S = 2.0
 
@@ -46,7 +51,8 @@ class StopVerdict:
     How the robot stopped after a fault.
 
     `allowed_m` is v t + v^2 / 2b with the speed v at the fault, t the time in which braking must
-    begin and b the service braking of the robot.
+    begin and b the service braking of the robot. `unasked_m` is how far it got from where it stood
+    first before the gate let a plan drive it again, and beyond the a t^2 / 2 of setting off then.
     """
 
     fault: Fault
@@ -54,23 +60,26 @@ class StopVerdict:
     braking_after_s: float
     stopped_m: float
     allowed_m: float
+    unasked_m: float
     cause: str
     """What /diagnostics named, empty if nothing fitting."""
 
     @property
     def holds(self) -> bool:
-        """Tell whether braking began in time, the robot stood in time and the cause was named."""
-        in_time = self.braking_after_s <= BRAKING_BEGINS_S
-        return in_time and self.stopped_m <= self.allowed_m and bool(self.cause)
+        """Tell whether it braked and stood in time and stayed, and the cause was named."""
+        in_time = self.braking_after_s <= BRAKING_BEGINS_S and self.stopped_m <= self.allowed_m
+        return in_time and self.unasked_m <= UNASKED_MAX_M and bool(self.cause)
 
     def to_json(self) -> dict[str, Any]:
         """Write as plain values."""
         return asdict(self) | {"holds": self.holds}
 
 
-def judge_stop(log: RunLog, fault: Fault, braking_mps2: float) -> StopVerdict:
+def judge_stop(
+    log: RunLog, fault: Fault, limits: MotionLimits, back_s: float = float("inf")
+) -> StopVerdict:
     """
-    Judge by the true motion how the robot stopped after a fault.
+    Judge by the true motion how the robot stopped after a fault, and how it set off again.
 
     Parameters
     ----------
@@ -78,8 +87,10 @@ def judge_stop(log: RunLog, fault: Fault, braking_mps2: float) -> StopVerdict:
         Of the whole run.
     fault : Fault
         What happened.
-    braking_mps2 : float
-        Service braking, positive.
+    limits : MotionLimits
+        Of the robot.
+    back_s : float
+        When the node was let go on or was started again; infinite if it was not.
 
     Raises
     ------
@@ -103,8 +114,35 @@ def judge_stop(log: RunLog, fault: Fault, braking_mps2: float) -> StopVerdict:
         speed,
         _begin_of_braking(stamps, np.append(speed, speeds)) - fault.stamp_s,
         float(gone[standing.argmax()]) if standing.any() else float("inf"),
-        speed * BRAKING_BEGINS_S + speed**2 / (2.0 * braking_mps2),
+        speed * BRAKING_BEGINS_S + speed**2 / (2.0 * limits.braking_mps2),
+        _moved_unasked(log, fault, back_s, limits.acceleration_mps2),
         _named_cause(log, fault),
+    )
+
+
+def _moved_unasked(log: RunLog, fault: Fault, back_s: float, acceleration_mps2: float) -> float:
+    """Measure how far it gets from where it stands first, beyond setting off when it may."""
+    until_s = min(back_s, fault.stamp_s + AFTERMATH_S) + SETTING_OFF_S
+    after = [t for t in log.truth if fault.stamp_s < t.stamp_s <= until_s]
+    stood = next((i for i, t in enumerate(after) if abs(t.twist_base[0]) < STANDING_MPS), None)
+    if stood is None:
+        return float("inf")
+    places = np.array([t.pose_map_base[:2] for t in after[stood:]])
+    since_s = np.array([t.stamp_s for t in after[stood:]]) - _may_drive_s(log, back_s)
+    gone = np.hypot(*(places - places[0]).T)
+    return float((gone - 0.5 * acceleration_mps2 * np.maximum(since_s, 0.0) ** 2).max())
+
+
+def _may_drive_s(log: RunLog, back_s: float) -> float:
+    """Find when, with a node back, the gate first drove and the newest plan asked for motion."""
+    drives = [e.value for e in log.safety if e.value.level is SafetyLevel.DRIVE]
+    driven_s = min((v.stamp_s for v in drives if v.stamp_s > back_s), default=float("inf"))
+    before = [e.value for e in log.plans_move if e.stamp_s <= driven_s]
+    if before and before[-1]:
+        return driven_s
+    return min(
+        (e.stamp_s for e in log.plans_move if e.stamp_s > driven_s and e.value),
+        default=float("inf"),
     )
 
 

@@ -63,6 +63,8 @@ class RunLog:
     commands: list[Command] = field(default_factory=list)
     plans_map: list[Entry] = field(default_factory=list)
     """Planned paths (K, 2) in map."""
+    plans_move: list[Entry] = field(default_factory=list)
+    """Whether plans ask for motion, where that changed."""
     latencies_s: list[float] = field(default_factory=list)
     """From the middle of a lidar turn to the first command that rests on it."""
     routes: list[Entry] = field(default_factory=list)
@@ -128,6 +130,8 @@ class RunLog:
     def _add_plan(self, stamp_s: float, publisher: str, plan: Trajectory) -> None:
         self._pending_sensed_s = plan.sensed_stamp_s
         self._pending_since_s = stamp_s + PLAN_TRAVEL_S
+        moves = bool(np.abs(plan.twists).max() > 1e-6)
+        _append_change(self.plans_move, stamp_s, publisher, moves, bool)
         due = not self.plans_map or stamp_s - self.plans_map[-1].stamp_s >= PLAN_SPACING_S
         if due and self.poses:
             path_map = se2.transform(self.poses[-1].pose_map_odom, plan.poses[:, :2])
