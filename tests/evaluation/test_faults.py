@@ -119,6 +119,18 @@ def test_motion_that_nobody_asked_for_after_a_stop_is_measured(log, back_s, unas
     assert not verdict.holds
 
 
+@pytest.mark.parametrize(
+    "cause", ["no plan of the mission", "plan and docking/plan both ask for motion", "holds plan:"]
+)
+def test_cause_of_something_else_that_has_the_word_in_it_does_not_name_the_fault(cause):
+    assert judge_stop(stop_log(0.2, cause=cause), FAULT, LIMITS).cause == ""
+
+
+def test_cause_is_found_behind_another():
+    log = stop_log(0.2, cause="e-stop; plan: 0.27 s old, limit 0.25 s")
+    assert judge_stop(log, FAULT, LIMITS).cause
+
+
 def test_fault_outside_the_log_is_refused():
     with pytest.raises(ValueError, match="no motion about the fault at"):
         judge_stop(stop_log(0.2), Fault("planner", "SIGKILL", 99.0), LIMITS)

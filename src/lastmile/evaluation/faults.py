@@ -28,9 +28,9 @@ UNASKED_MAX_M = 0.05
 DIAGNOSTICS_S = 2.0
 
 CAUSES: Mapping[str, tuple[str, ...]] = {
-    "localization": ("odometry", "localization/status"),
-    "perception": ("obstacles",),
-    "planner": ("plan",),
+    "localization": ("odometry:", "localization/status:"),
+    "perception": ("obstacles:",),
+    "planner": ("plan:",),
     "command_gate": ("no command",),
 }
 """Words that begin the cause on /diagnostics when a node that is needed to drive fails."""
@@ -168,7 +168,7 @@ def report_names_cause(page: str, log: RunLog, fault: Fault) -> bool:
     told = [message for _, message in _told(log, fault)]
     for entry in log.safety:
         if _soon(entry.stamp_s, fault):
-            told += [c for c in entry.value.causes if any(w in c for w in CAUSES[fault.node])]
+            told += [c for c in entry.value.causes if c.startswith(CAUSES[fault.node])]
     return any(str(escape(message)) in page for message in told)
 
 
@@ -184,7 +184,8 @@ def _told(log: RunLog, fault: Fault) -> Iterator[tuple[str, str]]:
         for entry in entries:
             bad = entry.value.level is not DiagnosticLevel.OK
             message = entry.value.message
-            if _soon(entry.stamp_s, fault) and bad and any(word in message for word in words):
+            named = any(cause.startswith(words) for cause in message.split("; "))
+            if _soon(entry.stamp_s, fault) and bad and named:
                 yield name, message
 
 
