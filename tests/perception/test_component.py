@@ -272,3 +272,37 @@ def test_camera_that_stands_too_near_to_measure_is_not_silent(node):
         node.receive("lidar/points", replace(GOOD, stamp_s=stamp))
         assert node.step(stamp + 0.02)
     assert node.diagnose(1.92)[1].level == DiagnosticLevel.WARN
+
+
+def drive_blind(node, speeds, blind=FRONT, side="front"):
+    """Drive with one camera covered, a tenth of a second at each speed; how many scans came."""
+    cover = replace(blind, points=np.full_like(blind.points, np.nan))
+    counts = []
+    for k, speed in enumerate(speeds):
+        stamp = 1.0 + 0.1 * k
+        node.receive("odometry", scenes.odometry(stamp, (0.0, 0.0, 0.0), (speed, 0.0)))
+        see_with_cameras(node, stamp, **{side: cover})
+        node.receive("lidar/points", replace(GOOD, stamp_s=stamp))
+        counts.append(len(node.step(stamp + 0.02)))
+    return counts
+
+
+@pytest.mark.parametrize(("side", "image"), [("front", FRONT), ("rear", REAR)])
+def test_nothing_comes_when_a_robot_drives_with_a_covered_camera(node, side, image):
+    counts = drive_blind(node, [1.4] * 20, image, side)
+    assert all(counts[:11])
+    assert not any(counts[11:])
+    told = message(node, 2.92)
+    assert told.level == DiagnosticLevel.ERROR
+    assert f"depth/{side}/points: no return in any image since 1.000 s" in told.message
+    assert feed(node, 3.0)
+    assert message(node, 3.02).level == DiagnosticLevel.OK
+
+
+def test_robot_that_stopped_for_a_covered_camera_does_not_creep_on_with_it(node):
+    counts = drive_blind(node, [1.4] * 12 + [0.0] * 20)
+    assert not any(counts[12:])
+
+
+def test_robot_that_only_was_quick_for_a_moment_before_a_locker_drives_on(node):
+    assert all(drive_blind(node, ([1.0] * 8 + [0.3] * 5) * 3))

@@ -193,6 +193,15 @@ def test_dropout_silences_a_sensor_for_its_time(kind, topic):
     assert of(drive(world, 0.45), topic) != []
 
 
+def test_blinded_depth_cameras_give_images_without_returns_for_their_time():
+    faults = [{"kind": "depth_nan", "start_s": 0.0, "duration_s": 0.6}]
+    world = make_world(start_pose=PAVEMENT, faults=faults)
+    outputs = drive(world, 0.59)
+    for topic in ("depth/front/points", "depth/rear/points"):
+        assert all(np.isnan(image.points).all() for image in of(outputs, topic))
+    assert np.isfinite(of(drive(world, 0.45), "depth/front/points")[-1].points).any()
+
+
 def test_stuck_lidar_repeats_its_turn():
     faults = [{"kind": "lidar_stuck", "start_s": 0.25, "duration_s": 1.0}]
     world = make_world(start_pose=PAVEMENT, faults=faults)

@@ -3,7 +3,8 @@ The node `perception`: lidar, depth and odometry in, obstacles and cost map out.
 
 Nothing is published for a scan that cannot be trusted; the planner and the gate then see their
 inputs grow old and stop the robot. Why is told in `diagnose`. So it is while a depth camera is
-silent, for the lidar does not see low things nearer than 1.9 m.
+silent, for the lidar does not see low things nearer than 1.9 m, and once the robot drove with one
+that is covered, until it sees again.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ SILENT_S = 0.35
 """Without a good scan for this long the node is in error."""
 DEPTH_SILENT_S = 0.5
 """Scans are refused when the last image of a depth camera is so much older: four were lost."""
+BLIND_MPS, BLIND_S = 0.35, 1.0
+"""No robot is faster for so long where all is too near to be measured, as it is before a locker."""
 
 
 def build(config: PerceptionConfig, context: Any) -> PerceptionComponent:
@@ -68,6 +71,8 @@ class PerceptionComponent:
         self._depths: dict[str, PointGrid] = {}
         self._imaged_s = dict.fromkeys(self._frames, -np.inf)
         """Stamps of the last image of each depth camera, with or without returns."""
+        self._blind_since_s = dict.fromkeys(self._frames, np.inf)
+        """Since when the robot drives while no image of a camera has returns."""
         self._now_s = -np.inf
         self._times_set_back = 0
         self._last_s = -np.inf
@@ -194,6 +199,7 @@ class PerceptionComponent:
         self._last_s = self._map_s = -np.inf
         self._depths.clear()
         self._imaged_s = dict.fromkeys(self._frames, -np.inf)
+        self._blind_since_s = dict.fromkeys(self._frames, np.inf)
         self._depth_reason = dict.fromkeys(
             self._frames, "no image came since the clock was set back"
         )
@@ -216,13 +222,27 @@ class PerceptionComponent:
             check_depth(grid, self._frames[topic])
             # Right before a locker all is nearer than a camera can measure, and yet it works.
             self._imaged_s[topic] = grid.stamp_s
-            check_returns(grid)
+            self._watch_returns(topic, grid)
         except ScanError as error:
             self._refused[topic] += 1
             self._depth_reason[topic] = str(error)
         else:
             self._depths[topic] = grid
             self._depth_reason[topic] = ""
+
+    def _watch_returns(self, topic: str, grid: PointGrid) -> None:
+        """Refuse an image without returns, and note since when the robot drives with no other."""
+        try:
+            check_returns(grid)
+        except ScanError:
+            since_s = self._blind_since_s[topic]
+            if self._odometry and abs(self._odometry[-1].twist_base[0]) > BLIND_MPS:
+                self._blind_since_s[topic] = min(since_s, grid.stamp_s)
+            elif grid.stamp_s - since_s <= BLIND_S:
+                self._blind_since_s[topic] = np.inf
+            # Else the robot stands because of it, and would only set off again.
+            raise
+        self._blind_since_s[topic] = np.inf
 
     def _check_stamp(self, what: str, stamp_s: float, last_s: float, now_s: float) -> None:
         if not np.isfinite(stamp_s):
@@ -248,6 +268,12 @@ class PerceptionComponent:
                 raise ScanError(
                     f"{topic}: no image within {DEPTH_SILENT_S:g} s of the scan of "
                     f"{stamp_s:.3f} s; {newest}"
+                )
+            since_s = self._blind_since_s[topic]
+            if stamp_s - since_s > BLIND_S:
+                raise ScanError(
+                    f"{topic}: no return in any image since {since_s:.3f} s, when the robot drove "
+                    f"faster than {BLIND_MPS:g} m/s: the camera is covered or blinded"
                 )
 
     def _pose_at(self, stamp_s: float) -> tuple[np.ndarray, np.ndarray]:

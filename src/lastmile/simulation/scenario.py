@@ -20,6 +20,7 @@ FAULTS = (
     "lidar_stuck",
     "lidar_nan",
     "depth_dropout",
+    "depth_nan",
     "imu_dropout",
     "imu_nan",
     "wheel_dropout",

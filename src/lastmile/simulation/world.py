@@ -234,7 +234,10 @@ class World:
             out.append(("lidar/points", turn))
         if "depth_dropout" not in faults:
             for topic, sensor in self._depth.items():
-                out.append((topic, sensor.scan(stamp, T, standing, moving)))
+                image = sensor.scan(stamp, T, standing, moving)
+                if "depth_nan" in faults:
+                    image.points[:] = np.nan
+                out.append((topic, image))
         if "camera_dropout" not in faults:
             image = self._camera.take(stamp, T, self.transfer.doors_open())
             if image is not None:
