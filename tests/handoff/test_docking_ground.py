@@ -5,7 +5,12 @@ import pytest
 
 from lastmile.handoff.config import DockingConfig
 from lastmile.handoff.docking_ground import GroundWatch
-from lastmile.types import Cell, LocalCostMap
+from lastmile.handoff.docking_motion import DockingMotion
+from lastmile.handoff.docking_scene import Scene
+from lastmile.maps.example import example_site
+from lastmile.share import find_share
+from lastmile.types import Cell, LocalCostMap, ObstacleArray
+from lastmile.vehicle.description import read_robot
 
 FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 PORT = np.array([0.37, 0.0, np.pi])
@@ -82,3 +87,29 @@ def test_forgets_what_was_seen_in_an_odom_that_holds_no_more():
     watch.forget()
     watch.update(make_map([(-1.2, -1.0, -0.6, 1.0)], Cell.UNKNOWN), HERE)
     assert at(watch.around(HERE, None).known, -0.9, 0.0) < -0.2
+
+
+@pytest.mark.parametrize(
+    ("corner", "problem"),
+    [
+        ((-5.0, -5.0), ""),
+        *(((x, y), "ground not seen") for x, y in [(20.0, 0.0), (2.6, -5.0), (-5.0, -12.6)]),
+        ((1e300, 0.0), "ground not seen"),
+    ],
+)
+def test_docking_stands_where_the_cost_map_lies_away_from_the_robot(corner, problem):
+    motion = DockingMotion(DockingConfig(), read_robot(find_share("sim/robot/lastmile.urdf")))
+    cost_map = make_map(corner=corner)
+    motion.ground.update(cost_map, HERE)
+    scene = Scene(
+        stamp_s=0.0,
+        pose_odom_base=np.zeros(3),
+        twist_base=np.zeros(2),
+        bay=None,
+        obstacles=ObstacleArray(0.0, ()),
+        cost_map=cost_map,
+        pose_odom_port=PORT,
+        pose_odom_port_map=None,
+        held="",
+    )
+    assert motion.try_law(scene, example_site().lockers[0], lambda pose: (-0.1, 0.0)) == problem

@@ -64,9 +64,17 @@ class GroundWatch:
         self._map, self._seen = cost_map, seen
 
     def around(self, position: np.ndarray, pose_odom_port: np.ndarray | None) -> DockGround:
-        """Give the ground within reach; nowhere is the locker where its port is not known."""
+        """
+        Give the ground within reach; nowhere is the locker where its port is not known.
+
+        Of a map that lies away from the robot nothing is used: no ground is known.
+        """
         resolution_m = self._map.resolution_m
-        middle = np.floor((position - self._map.origin) / resolution_m).astype(int)
+        middle = np.floor((position - self._map.origin) / resolution_m)
+        if (middle < 0).any() or (middle >= self._map.cells.shape[::-1]).any():
+            unseen = ClearanceField(np.full((1, 1), -1.0, np.float32), position, resolution_m)
+            return DockGround(unseen, unseen)
+        middle = middle.astype(int)
         half = int(REACH_M / resolution_m)
         low = np.maximum(middle - half, 0)
         window = (slice(low[1], middle[1] + half), slice(low[0], middle[0] + half))
