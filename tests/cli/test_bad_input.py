@@ -43,6 +43,13 @@ def call(monkeypatch, capsys, tmp_path):
         (["demo", "--scenario", "typo.yaml"], "typo.yaml: sped: unknown key"),
         (["simulate", "typo.yaml"], "typo.yaml: sped: unknown key"),
         (["demo", "--scenario", "rain.yaml"], "friction_ratio: 9.0 is above the most"),
+        *(
+            ([*command, "nowhere"], "scenario 'nowhere' is no file and not among city, demo")
+            for command in (["simulate"], ["up", "--scenario"], ["demo", "--scenario"])
+        ),
+        (["campaign", "lockstep", "--scenario", "nowhere"], "scenario 'nowhere' is no file"),
+        (["simulate", "lost.yaml"], "site 'nowhere' is no folder and not among"),
+        (["up", "--map", "nowhere"], "site 'nowhere' is no folder and not among"),
         (["up", "--scenario", "quiet", "--locker", "zz"], "locker 'zz' is not at site example"),
         (["simulate", "quiet", "--start", "zz", "--goal", "a"], "locker 'zz' is not at site"),
         (["up", "--scenario", "quiet", "--broker", "somewhere"], "expected host:port"),
@@ -57,6 +64,7 @@ def call(monkeypatch, capsys, tmp_path):
 def test_bad_usage_exits_with_2_and_names_value_and_rule(call, tmp_path, arguments, words):
     (tmp_path / "typo.yaml").write_text(SCENARIO + "sped: 3\n")
     (tmp_path / "rain.yaml").write_text(SCENARIO + "weather: {friction_ratio: 9.0}\n")
+    (tmp_path / "lost.yaml").write_text("site: nowhere\n")
     config = find_share("config")
     for folder, text in (("high", "inputs: {odometry_s: 99.0}"), ("typo", "gian: 1.0")):
         (tmp_path / folder).mkdir()
@@ -72,12 +80,10 @@ def test_bad_usage_exits_with_2_and_names_value_and_rule(call, tmp_path, argumen
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["up", "--map", "nowhere"], "site 'nowhere' is no folder and not among"),
         (["up", "--map", "./empty"], "empty/site.yaml: cannot be read"),
         (["up", "--map", "./blank"], "blank/site.yaml: the file is empty"),
         (["simulate", "quiet", "--map", "./blank"], "blank/site.yaml: the file is empty"),
         (["map", "show", "./blank", "-o", "site.png"], "blank/site.yaml: the file is empty"),
-        (["up", "--scenario", "nowhere"], "nowhere.yaml is neither in the checkout nor"),
         (["demo", "--scenario", "quiet", "--output", "file/run"], "cannot be written: Not a dir"),
         (["up", "--scenario", "quiet", "--output", "/proc/run"], "run folder /proc/run cannot be"),
         (["demo", "--scenario", "quiet", "--output", "full"], "runs are never written over"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lastmile import config
+from lastmile.errors import UserError
 from lastmile.maps.bundle import read_site
 from lastmile.maps.example import example_site
 from lastmile.maps.site import Site
@@ -70,14 +71,42 @@ def read_setting(
 
 
 def find_scenario(name_or_path: str) -> Path:
-    """Find a scenario by path, or by name among sim/scenarios."""
+    """
+    Find a scenario by path, or by name among sim/scenarios.
+
+    Raises
+    ------
+    ConfigError
+        If no scenario has that name; the message lists those that there are.
+
+    """
     path = Path(name_or_path)
-    return path if path.suffix else find_share(Path("sim/scenarios") / f"{name_or_path}.yaml")
+    if path.suffix:
+        return path
+    known = {found.stem: found for found in sorted(find_share("sim/scenarios").glob("*.yaml"))}
+    if name_or_path not in known:
+        names = ", ".join(known)
+        raise config.ConfigError(f"scenario {name_or_path!r} is no file and not among {names}")
+    return known[name_or_path]
 
 
 def named_site(name: str) -> Site:
-    """Read a site by name; `example` is the one made in code."""
-    return example_site() if name == "example" else read_site(find_site(name))
+    """
+    Read a site by name; `example` is the one made in code.
+
+    Raises
+    ------
+    ConfigError
+        If no site has that name; the message lists those that there are.
+
+    """
+    if name == "example":
+        return example_site()
+    try:
+        folder = find_site(name)
+    except UserError as error:
+        raise config.ConfigError(str(error)) from error
+    return read_site(folder)
 
 
 def read_latencies(path: Path) -> Latencies:
