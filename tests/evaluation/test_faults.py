@@ -6,6 +6,7 @@ import pytest
 from lastmile.evaluation.faults import Fault, judge_stop, report_names_cause
 from lastmile.evaluation.run_log import RunLog
 from lastmile.types import (
+    Command,
     Diagnostic,
     DiagnosticLevel,
     GroundTruth,
@@ -72,15 +73,19 @@ def test_stop_that_is_late_weak_unnamed_or_missing_does_not_hold(log):
     assert not judge_stop(log, FAULT, LIMITS).holds
 
 
-def set_off_log(acceleration, drives_s=14.1, plan_moves_s=9.0):
+def set_off_log(acceleration, drives_s=14.1, plan_moves_s=9.0, late_s=0.02):
     """Stand from 12 s on, and set off as a gate does that is back since 14 s."""
     log = stop_log(0.2)
     log.truth = [t for t in log.truth if t.stamp_s < 14.0]
-    x = float(log.truth[-1].pose_map_base[0])
-    for stamp_s in np.arange(14.0, 20.0, 0.02):
-        driven_s = max(stamp_s - 14.1, 0.0)
-        speed = min(acceleration * driven_s, SPEED)
-        x += 0.02 * speed
+    x, before = float(log.truth[-1].pose_map_base[0]), 0.0
+    for k in range(300):
+        stamp_s, driven_s = 14.0 + 0.02 * k, 0.02 * (k - 5) + late_s
+        # The gate's first step to drive came late, and counted for that time.
+        speed = min(acceleration * driven_s, SPEED) if k >= 5 else 0.0
+        if k >= 5 or driven_s <= 0.0:
+            log.observe(stamp_s, "command_gate", "cmd_vel", Command(stamp_s, speed, 0.0))
+        x += 0.01 * (before + speed)
+        before = speed
         observe_truth(log, stamp_s, x, speed)
     for stamp_s, level in ((9.0, SafetyLevel.DRIVE), (14.02, SafetyLevel.BRAKE)):
         state = SafetyState(stamp_s, level, "planner", ())
@@ -96,8 +101,10 @@ def set_off_log(acceleration, drives_s=14.1, plan_moves_s=9.0):
     return log
 
 
-def test_robot_that_sets_off_by_a_plan_once_the_gate_drives_does_not_move_unasked():
-    verdict = judge_stop(set_off_log(LIMITS.acceleration_mps2), FAULT, LIMITS, back_s=14.0)
+@pytest.mark.parametrize("late_s", [0.02, 0.1])
+def test_robot_that_sets_off_by_a_plan_once_the_gate_drives_does_not_move_unasked(late_s):
+    log = set_off_log(LIMITS.acceleration_mps2, late_s=late_s)
+    verdict = judge_stop(log, FAULT, LIMITS, back_s=14.0)
     assert verdict.unasked_m < 0.03
     assert verdict.holds
 

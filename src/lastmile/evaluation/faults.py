@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import escape
 
+from lastmile.control.gate import STEP_MAX_S
 from lastmile.evaluation.run_log import RunLog
 from lastmile.types import DiagnosticLevel, SafetyLevel
 from lastmile.vehicle.description import MotionLimits
@@ -128,9 +129,16 @@ def _moved_unasked(log: RunLog, fault: Fault, back_s: float, acceleration_mps2: 
     if stood is None:
         return float("inf")
     places = np.array([t.pose_map_base[:2] for t in after[stood:]])
-    since_s = np.array([t.stamp_s for t in after[stood:]]) - _may_drive_s(log, back_s)
+    since_s = np.array([t.stamp_s for t in after[stood:]]) - _sets_off_s(log, back_s)
     gone = np.hypot(*(places - places[0]).T)
     return float((gone - 0.5 * acceleration_mps2 * np.maximum(since_s, 0.0) ** 2).max())
+
+
+def _sets_off_s(log: RunLog, back_s: float) -> float:
+    """Find from when on it may gain speed: the gate's first step counts from the one before it."""
+    may_s = _may_drive_s(log, back_s)
+    before_s = max((c.stamp_s for c in log.commands if c.stamp_s < may_s), default=-np.inf)
+    return max(before_s, may_s - STEP_MAX_S)
 
 
 def _may_drive_s(log: RunLog, back_s: float) -> float:
