@@ -1,7 +1,6 @@
 """Lines of the scorecard are there whatever was measured; what is not known is missed."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -39,12 +38,7 @@ DEMO = {
 CRASHED = {"about": {}, "delivered": False, "outcome": "crashed", "text": "exit -9"}
 
 
-@pytest.fixture(autouse=True)
-def code(monkeypatch):
-    """Take the figures for those of the code at hand, which `unchanged` tells."""
-    code = SimpleNamespace(unchanged=True)
-    monkeypatch.setattr(delivery_scorecard, "same_code", lambda *_: code.unchanged)
-    return code
+pytestmark = pytest.mark.usefixtures("code")
 
 
 def missed(lines):

@@ -11,6 +11,7 @@ from lastmile.cli.demo_process import DemoProcess, processes_of
 from lastmile.cli.ended_demos import SIMULATOR_DEAD, Ending
 from lastmile.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("code")
 CLEAN = Ending("Ctrl-C while driving", 130, 1.7, [], SIMULATOR_DEAD, 4, [])
 STOP = {
     "holds": True,
