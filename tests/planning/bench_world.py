@@ -64,6 +64,7 @@ class Walker:
     radius_m: float = 0.25
     kind: ObstacleKind = ObstacleKind.PERSON
     outline: np.ndarray | None = None
+    observed: bool = True
 
     def shape(self):
         if self.outline is not None:
@@ -205,7 +206,7 @@ class World:
                     w.shape() + position,
                     1.7,
                     5.0,
-                    True,
+                    w.observed,
                     position + times * velocity,
                     0.05 + 0.1 * times[:, 0],
                     0.4,

@@ -1,11 +1,12 @@
 """Who near the robot makes it stand."""
 
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lastmile.planning.bystanders import Bystanders
+from lastmile.planning.bystanders import Bystanders, who_is_lost
 from lastmile.types import Obstacle, ObstacleArray, ObstacleKind
 
 HERE = np.zeros(3)
@@ -61,3 +62,24 @@ def test_who_walked_up_a_moment_ago_may_hesitate():
         bystanders.note(obstacles, HERE, True)
         said.append(bystanders.who(stamp_s, HERE, obstacles, None))
     assert said == ["person 3 walks up to the robot"] * 2 + [""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "observed", "said"),
+    [
+        (ObstacleKind.PERSON, (1.0, 0.8), False, "person 7 is out of sight"),
+        (ObstacleKind.PERSON, (1.0, 0.8), True, ""),
+        (ObstacleKind.PERSON, (1.5, 1.5), False, ""),
+        (ObstacleKind.STATIC, (1.0, 0.8), False, ""),
+    ],
+    ids=["lost near", "seen", "far", "no person"],
+)
+def test_person_who_is_near_and_not_seen_any_more_holds_it(kind, place, observed, said):
+    (obstacle,) = seen(0.0, place, (0.0, 1.2), kind).obstacles
+    lost = ObstacleArray(0.0, (replace(obstacle, observed=observed),))
+    assert who_is_lost(lost, HERE) == said
+    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: ""))
+    assert bystanders.who(0.0, HERE, lost, None) == said
+    # They may stand there for a moment when they come into sight again.
+    assert bystanders.who(0.9, HERE, ObstacleArray(0.9, ()), None) == said
+    assert bystanders.who(1.1, HERE, ObstacleArray(1.1, ()), None) == ""

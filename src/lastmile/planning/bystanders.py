@@ -1,4 +1,4 @@
-"""Who near the slow robot walks up to it, or might: then it stands."""
+"""Who near the robot walks up to it, or might: then it stands."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ WARY_S = 1.0
 """The robot stands for so long after somebody last walked up to it: they may hesitate."""
 NEW_S, NEW_WITHIN_M = 0.35, 2.5
 """Whoever was seen for so short a time and so near may walk up to it: nobody knows yet."""
+LOST_WITHIN_M = 1.8
+"""
+Whoever is that near and is not seen any more may have turned to the robot: lost behind a bin that
+they brush past, not behind people, who would have to let them through.
+"""
 SHIFT_M, SHIFT_S, SHIFT_WITHIN_M, PERSON_MAX_M = 0.07, 0.5, 1.7, 1.2
 """
 What moves so far in so short a time sets off: perception gives a velocity to somebody who stood
@@ -55,7 +60,7 @@ class Bystanders:
         self, stamp_s: float, pose: np.ndarray, obstacles: ObstacleArray, around: Surroundings
     ) -> str:
         """Say who walks up to the robot, did a moment ago, or might; empty for nobody."""
-        comes = self._certifier.is_walked_into(pose, around)
+        comes = self._certifier.is_walked_into(pose, around) or who_is_lost(obstacles, pose)
         if comes:
             self._came = comes, stamp_s
         came, last_s = self._came
@@ -70,6 +75,16 @@ class Bystanders:
             if number in before and np.hypot(*(place - before[number])) > SHIFT_M:
                 return f"obstacle {number} may have set off"
         return ""
+
+
+def who_is_lost(obstacles: ObstacleArray, pose: np.ndarray) -> str:
+    """Say which person near the robot, at `pose` (3,) in odom, is not seen any more."""
+    for obstacle in obstacles.obstacles:
+        if obstacle.kind is not ObstacleKind.PERSON or obstacle.observed:
+            continue
+        if np.hypot(*(obstacle.position - pose[:2])) < LOST_WITHIN_M:
+            return f"person {obstacle.id} is out of sight"
+    return ""
 
 
 def _who_is_new(obstacles: ObstacleArray, pose: np.ndarray) -> str:

@@ -16,7 +16,7 @@ from lastmile.geometry.predicted_discs import Disc, predict_discs
 from lastmile.geometry.se2 import advance, compose, invert, transform, wrap_angle
 from lastmile.planning import speed as speeds
 from lastmile.planning.arrival import GOAL_NEAR_M, Arrival
-from lastmile.planning.bystanders import Bystanders
+from lastmile.planning.bystanders import Bystanders, who_is_lost
 from lastmile.planning.candidates import Candidates
 from lastmile.planning.config import PlannerConfig
 from lastmile.planning.crossing import CrossingGuard
@@ -198,7 +198,7 @@ class LocalPlanner:
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
         standing = bool(np.abs(start.twist).max() < STANDING_MPS)
         self._bystanders.note(scene.obstacles, start.pose, standing)
-        if abs(start.twist[0]) < CREEPING_MPS:
+        if abs(start.twist[0]) < CREEPING_MPS or who_is_lost(scene.obstacles, start.pose):
             comes = self._bystanders.who(start.stamp_s, start.pose, scene.obstacles, around)
             if comes:
                 self._candidates.forget()
