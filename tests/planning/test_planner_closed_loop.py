@@ -292,12 +292,12 @@ def test_robot_stops_while_somebody_beside_it_is_out_of_sight():
     world.walkers.append(walker)
     world.drive(make_route([[0, 0], [30, 0]]))
     world.run(20.0, until=lambda w: w.twist[0] > 0.3)
-    walker.position = world.pose[:2] + [0.0, 1.4]
+    walker.position = world.pose[:2] + np.array([0.0, 1.4])
     walker.observed = False
     world.run(1.0)
     assert "is out of sight" in world.status.reason
     assert abs(world.twist[0]) < 0.02
-    walker.position, walker.observed = world.pose[:2] + [-8.0, 1.4], True
+    walker.position, walker.observed = world.pose[:2] + np.array([-8.0, 1.4]), True
     at_m = world.pose[0]
     world.run(8.0)
     assert world.pose[0] > at_m + 1.0
