@@ -111,6 +111,14 @@ def test_wall_behind_walking_people_stands_and_stays_in_the_map():
     assert (wall == Cell.OCCUPIED).mean() > 0.97
 
 
+def test_what_stands_far_off_is_followed_but_not_told():
+    bins = [scenes.Box(x, 0.5, 0.6, 0.6, 1.1) for x in (8.0, 18.0)]
+    _, pipeline = drive(lambda t: scenes.Scene(things=(bins[0], bins[1])), standing, 40)
+    (told,) = pipeline.obstacles(3.9).obstacles
+    assert abs(told.position[0] - 8.0) < 0.5
+    assert sorted(round(t.seen_at[0]) for t in pipeline.tracker.tracks) == [8, 18]
+
+
 def test_thing_that_is_taken_away_clears():
     def scene(t):
         box = scenes.Box(4.0, 0.0, 0.5, 0.5, 0.9)

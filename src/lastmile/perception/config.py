@@ -201,6 +201,9 @@ class TrackerConfig:
     range_max_m: float = param(
         90.0, "Things farther away are not followed.", unit="m", low=5.0, high=300.0
     )
+    static_range_max_m: float = param(
+        15.0, "Things of kind static are told up to this distance.", unit="m", low=3.0, high=300.0
+    )
 
 
 @dataclass(frozen=True)

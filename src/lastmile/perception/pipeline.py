@@ -17,7 +17,7 @@ from lastmile.perception.parting import part_people
 from lastmile.perception.prediction import predict_paths
 from lastmile.perception.sweep import Sweep, make_sweep
 from lastmile.perception.tracker import Tracker
-from lastmile.types import Obstacle, ObstacleArray, PointGrid
+from lastmile.types import Obstacle, ObstacleArray, ObstacleKind, PointGrid
 
 LIDAR_MISSING_RANGE_M = 7.0
 DEPTH_MISSING_RANGE_M = 1.3
@@ -74,10 +74,20 @@ class Pipeline:
         return Scan(pose_odom_base, pairs, clusters, moving)
 
     def obstacles(self, stamp_s: float) -> ObstacleArray:
-        """Give all confirmed tracks with their predicted paths."""
+        """
+        Give all confirmed tracks with their predicted paths, static ones as far as they matter.
+
+        Those farther off are half of all tracks in a town, and cost each reader.
+        """
         tracker = self.tracker
-        index = np.array([i for i, t in enumerate(tracker.tracks) if t.confirmed], int)
-        if index.size == 0:
+        kinds = {i: tracker.kind(i) for i, t in enumerate(tracker.tracks) if t.confirmed}
+        near_m = self.config.tracker.static_range_max_m
+        index = [
+            i
+            for i, kind in kinds.items()
+            if kind is not ObstacleKind.STATIC or tracker.tracks[i].range_m <= near_m
+        ]
+        if not index:
             return ObstacleArray(stamp_s, ())
         position = tracker.positions()[index]
         velocity = tracker.velocities()[index]
@@ -85,12 +95,12 @@ class Pipeline:
         paths, sigmas = predict_paths(position, velocity, covariance, self.config.prediction)
         step_s = self.config.prediction.step_s
         told = []
-        for k, i in enumerate(index.tolist()):
+        for k, i in enumerate(index):
             track = tracker.tracks[i]
             told.append(
                 Obstacle(
                     id=track.id,
-                    kind=tracker.kind(i),
+                    kind=kinds[i],
                     position=position[k],
                     velocity=velocity[k],
                     covariance=covariance[k],
