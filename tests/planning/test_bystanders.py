@@ -70,12 +70,14 @@ def test_who_walked_up_a_moment_ago_may_hesitate():
         (ObstacleKind.PERSON, (1.0, 0.8), False, "person 7 is out of sight"),
         (ObstacleKind.PERSON, (1.0, 0.8), True, ""),
         (ObstacleKind.PERSON, (1.5, 1.5), False, ""),
+        (ObstacleKind.UNKNOWN, (1.0, 0.8), False, "unknown 7 is out of sight"),
         (ObstacleKind.STATIC, (1.0, 0.8), False, ""),
     ],
-    ids=["lost near", "seen", "far", "no person"],
+    ids=["lost near", "seen", "far", "walks", "stands"],
 )
-def test_person_who_is_near_and_not_seen_any_more_holds_it(kind, place, observed, said):
-    (obstacle,) = seen(0.0, place, (0.0, 1.2), kind).obstacles
+def test_somebody_who_is_near_and_not_seen_any_more_holds_it(kind, place, observed, said):
+    speed_mps = 0.0 if kind is ObstacleKind.STATIC else 1.2
+    (obstacle,) = seen(0.0, place, (0.0, speed_mps), kind).obstacles
     lost = ObstacleArray(0.0, (replace(obstacle, observed=observed),))
     assert who_is_lost(lost, HERE) == said
     bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: ""))

@@ -78,12 +78,12 @@ class Bystanders:
 
 
 def who_is_lost(obstacles: ObstacleArray, pose: np.ndarray) -> str:
-    """Say which person near the robot, at `pose` (3,) in odom, is not seen any more."""
+    """Say who near the robot, at `pose` (3,) in odom, walks or stands and is not seen any more."""
     for obstacle in obstacles.obstacles:
-        if obstacle.kind is not ObstacleKind.PERSON or obstacle.observed:
-            continue
-        if np.hypot(*(obstacle.position - pose[:2])) < LOST_WITHIN_M:
-            return f"person {obstacle.id} is out of sight"
+        somebody = obstacle.kind is ObstacleKind.PERSON or obstacle.velocity.any()
+        near = math.dist(obstacle.position.tolist(), pose[:2].tolist()) < LOST_WITHIN_M
+        if somebody and near and not obstacle.observed:
+            return f"{obstacle.kind.value} {obstacle.id} is out of sight"
     return ""
 
 
