@@ -169,3 +169,20 @@ def test_place_on_a_way_is_linear_and_held_at_the_ends():
     arcs = [0.0, 2.0, 5.0]
     places = [traffic._segment(arcs, arc) for arc in (-1.0, 0.5, 2.0, 4.25, 6.0)]
     assert places == [(0, 0.0), (0, 0.25), (1, 0.0), (1, 0.75), (1, 1.0)]
+
+
+def test_who_is_pressed_against_what_stands_keeps_a_body_s_width_off_it():
+    world = make_world(seed=4, start_pose=[0.0, 4.75, 0.0], people={"count": 0})
+    world._look = lambda faults: []
+    here = np.array([0.0, -4.75])
+    buildings = [t.outline for t in world.streets.things if t.name.startswith("building")]
+    wall = min(buildings, key=lambda outline: outline.distance(shapely.Point(here)))
+    foot = shapely.get_coordinates(shapely.shortest_line(wall, shapely.Point(here)))[0]
+    inward = (foot - here) / np.hypot(*(foot - here))
+    # A way that leads into the wall and on behind it.
+    way = here + np.arange(12)[:, None] * inward
+    assert world.people.add(way, ("",) * len(way), 1.4)
+    truth = of(drive(world, 8.0), "ground_truth")
+    away = [wall.distance(shapely.Point(m.people[0, 1:3])) for m in truth if len(m.people)]
+    assert min(away) < RADIUS_M + 0.3
+    assert min(away) > RADIUS_M - 0.03

@@ -96,11 +96,13 @@ class People:
         heading = self._around(robot, self._headings(stamp_s))
         force = (heading * self._speeds[:, None] - self.velocities) / RELAXATION_S
         force += self._from_each_other() + self._from_robot(footprint_map)
-        force += self._from_walls()
+        walls = self._near_walls()
+        force += self._from_walls(*walls)
         self.velocities = self.velocities + dt_s * force
         speed = np.hypot(*self.velocities.T)
         most = 1.3 * self._speeds
         self.velocities *= np.minimum(1.0, most / np.maximum(speed, 1e-9))[:, None]
+        self._stop_at_walls(dt_s, *walls)
         self.positions = self.positions + dt_s * self.velocities
         self._stop_at_robot(footprint_map)
 
@@ -274,18 +276,20 @@ class People:
         ahead = (unit * self.velocities).sum(axis=1) < 0.0
         return strength[:, None] * (unit - 0.6 * ahead[:, None] * right)
 
-    def _from_walls(self) -> np.ndarray:
-        force = np.zeros_like(self.positions)
+    def _near_walls(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give who is near a thing that stands (K,), the way off it (K, 2), the distance (K,)."""
         points = shapely.points(self.positions)
-        index = self._solid.query(points, predicate="dwithin", distance=0.9)
-        if index.shape[1] == 0:
-            return force
-        person, thing = index
+        person, thing = self._solid.query(points, predicate="dwithin", distance=0.9)
         lines = shapely.shortest_line(self._solid.geometries[thing], points[person])
         ends = shapely.get_coordinates(lines).reshape(-1, 2, 2)
         away = ends[:, 1] - ends[:, 0]
         distance = np.hypot(*away.T)
-        unit = away / np.maximum(distance, 1e-6)[:, None]
+        return person, away / np.maximum(distance, 1e-6)[:, None], distance
+
+    def _from_walls(
+        self, person: np.ndarray, unit: np.ndarray, distance: np.ndarray
+    ) -> np.ndarray:
+        force = np.zeros_like(self.positions)
         strength = WALL_FORCE_MPS2 * np.exp((RADIUS_M - distance) / WALL_RANGE_M)
         # Slide along: a way that leads straight at a thing would end there.
         velocity = self.velocities[person]
@@ -293,6 +297,18 @@ class People:
         sense = np.where((velocity * side).sum(axis=1) >= 0.0, 1.0, -1.0)
         np.add.at(force, person, strength[:, None] * (unit + 0.4 * sense[:, None] * side))
         return force
+
+    def _stop_at_walls(
+        self, dt_s: float, person: np.ndarray, unit: np.ndarray, distance: np.ndarray
+    ) -> None:
+        """Let nobody walk nearer to what stands than a body is wide."""
+        inward = -(self.velocities[person] * unit).sum(axis=1)
+        room = np.maximum(distance - RADIUS_M, 0.0) / dt_s
+        for k in np.flatnonzero(inward > room).tolist():
+            i = person[k]
+            excess = -float(self.velocities[i] @ unit[k]) - room[k]
+            if excess > 0.0:
+                self.velocities[i] += excess * unit[k]
 
     def _stop_at_robot(self, footprint_map: np.ndarray) -> None:
         """Keep bodies out of the robot: they stop at touch, notice it, and slide along it."""
