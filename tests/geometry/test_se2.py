@@ -27,13 +27,26 @@ def test_compose_is_associative(a, b, c):
 
 @given(poses, poses)
 def test_compose_equals_the_matrix_product(a, b):
-    T = to_matrix(a) @ to_matrix(b)
-    assert se2.compose(a, b)[:2] == pytest.approx(T[:2, 3], abs=1e-6)
+    np.testing.assert_allclose(to_matrix(se2.compose(a, b)), to_matrix(a) @ to_matrix(b), atol=1e-6)
+
+
+@given(poses, poses)
+def test_between_is_what_leads_from_the_one_pose_to_the_other(a, b):
+    T = to_matrix(a) @ to_matrix(se2.between(a, b))
+    np.testing.assert_allclose(T, to_matrix(b), atol=1e-6)
 
 
 @given(poses)
-def test_transform_moves_the_origin_to_the_pose(pose):
-    assert se2.transform(pose, np.zeros(2)) == pytest.approx(pose[:2])
+def test_pose_is_read_out_of_its_matrix(pose):
+    assert se2.from_matrix(to_matrix(pose)) == pytest.approx(pose, abs=1e-9)
+
+
+@given(poses, st.tuples(numbers, numbers))
+def test_transform_moves_points_as_the_matrix_does(pose, point):
+    expected = (to_matrix(pose) @ [*point, 0.0, 1.0])[:2]
+    assert se2.transform(pose, np.array(point)) == pytest.approx(expected, abs=1e-6)
+    many = se2.transform(pose, np.array([[0.0, 0.0], point]))
+    assert many == pytest.approx(np.array([pose[:2], expected]), abs=1e-6)
 
 
 @given(st.floats(-1e4, 1e4))
