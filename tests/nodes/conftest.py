@@ -1,9 +1,8 @@
-"""Node processes over DDS, in a domain of their own."""
+"""Node processes over DDS."""
 
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -15,9 +14,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 90.0
 PEERS = itertools.count()
-
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
 class Process:

@@ -16,7 +16,7 @@ from lastmile.nodes.clouds import to_cloud, to_grid
 from lastmile.nodes.conversions import CameraReader, reader, to_message
 from lastmile.stack.topics import ACTIONS, TOPICS
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 numbers = st.floats(-1e6, 1e6)
 stamps = st.integers(0, 10**15).map(lambda n: n / 1e6)
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)

@@ -128,7 +128,7 @@ def test_same_question_gives_the_same_route():
     np.testing.assert_array_equal(a.points, b.points)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.tuples(st.floats(-60.0, 60.0), st.floats(-1.0, 1.0), st.sampled_from([1.0, -1.0])),
     st.tuples(st.floats(-60.0, 60.0), st.floats(-1.0, 1.0), st.sampled_from([1.0, -1.0])),

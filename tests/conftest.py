@@ -1,0 +1,15 @@
+"""What holds for every test: a ROS domain of its own, and property tests that repeat."""
+
+import os
+
+from hypothesis import settings
+
+from lastmile.nodes.stack_lock import free_domain
+
+# Nodes of the tests meet neither those of another run of the tests nor those of a demo.
+os.environ["ROS_DOMAIN_ID"] = str(free_domain())
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+# No example is timed, which fails on a busy machine, and each run draws the same ones.
+settings.register_profile("lastmile", deadline=None, derandomize=True)
+settings.load_profile("lastmile")
