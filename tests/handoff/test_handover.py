@@ -146,6 +146,7 @@ def test_crash_at_a_journal_boundary_loses_nothing(rig, tmp_path, victim, after,
         assert result.outcome is TaskOutcome.SUCCEEDED, result.text
     end_s = one.now_s + 8.0
     run_with_crash(one, victim, lambda: one.now_s > end_s, lambda: None)
+    assert count == boundary
     assert one.dock.at_locker
     assert one.dock.door == 0.0
     assert list(one.locker.custodian.ledger.holdings) == [PARCEL]

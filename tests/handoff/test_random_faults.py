@@ -89,6 +89,7 @@ def test_random_faults_lose_and_double_nothing(rig, tmp_path, seed):
     assert PARCEL in holder.custodian.ledger.holdings
     assert PARCEL not in other.custodian.ledger.holdings
     assert number >= 2
+    assert chaos.crashes
     check_no_accept_with_void(one)
 
 
