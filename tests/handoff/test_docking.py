@@ -1,5 +1,6 @@
 """Docking of a kinematic robot at a locker whose markers it sees with noise."""
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -271,7 +272,7 @@ STARTS = [
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_docks_within_a_centimetre_and_a_degree(start):
+def test_docks_within_two_centimetres_and_a_degree_and_a_half(start):
     x, y, heading_deg = start
     yard = Yard((x, y, np.pi + np.radians(heading_deg)), seed=int(100 * x))
     result = yard.dock()
@@ -292,6 +293,10 @@ def test_every_plan_ends_in_a_stop_and_joins_the_one_before():
         assert not plan.twists[-1].any()
         assert np.isfinite(plan.poses).all()
         assert np.abs(np.diff(plan.twists[:, 0])).max(initial=0.0) <= 0.4 * plan.dt_s + 1e-6
+    for before, plan in itertools.pairwise(yard.plans):
+        times_s = before.stamp_s + before.dt_s * np.arange(len(before.twists))
+        twist = [np.interp(plan.stamp_s, times_s, before.twists[:, i]) for i in range(2)]
+        np.testing.assert_allclose(plan.twists[0], twist, atol=0.01)
 
 
 def test_undock_reverses_from_the_locker():
@@ -400,6 +405,10 @@ def test_somebody_at_the_port_costs_no_attempt():
     np.testing.assert_allclose(yard.pose, stood, atol=1e-6)
     assert yard.feedback[-1].phase == "contact"
     assert yard.feedback[-1].text == "person 7 in the way at the port"
+    yard.obstacles, yard.docked = [], True
+    assert yard.run(5.0, lambda: "d1" in yard.results)
+    assert yard.results["d1"].outcome is TaskOutcome.SUCCEEDED
+    assert yard.results["d1"].data["attempts"] == 1.0
 
 
 def test_box_behind_keeps_the_robot_at_the_locker():
@@ -604,6 +613,7 @@ def test_unknown_locker_fails_with_its_name():
     yard = Yard((1.5, 0.0, np.pi))
     yard.component.receive("dock/goal", DockGoal("d1", "locker-z", False))
     yard.run(0.2)
+    assert yard.results["d1"].outcome is TaskOutcome.FAILED
     assert "'locker-z'" in yard.results["d1"].text
 
 
@@ -684,4 +694,5 @@ def test_roll_out_moves_as_geometry_does():
         for k in range(len(plan.poses) - 1):
             mean = 0.5 * (plan.twists[k] + plan.twists[k + 1])
             expected = advance(plan.poses[k], mean, plan.dt_s)
-            np.testing.assert_allclose(plan.poses[k + 1][:2], expected[:2], atol=0.003)
+            error = plan.poses[k + 1] - expected
+            assert np.abs([*error[:2], wrap_angle(error[2])]).max() < 1e-9
