@@ -296,18 +296,16 @@ def test_feedback_brings_the_robot_back_to_a_curved_plan():
     tail = drive_plan(0.0, poses[-1], 0.8, 0.2)
     poses = np.concatenate([np.array(poses)[:-1], tail.poses])
     twists = np.concatenate([straight, tail.twists])
-    elapsed = {}
 
     def plan(b):
         k = round(b.t / 0.1)
-        elapsed["k"] = k
         return replace(whole, stamp_s=b.t, poses=poses[k:], twists=twists[k:])
 
     bench.plan = plan
     bench.run(6.0)
     error = bench.pose - poses[60]
-    assert np.hypot(*error[:2]) < 0.08
-    assert abs(error[2]) < 0.05
+    assert np.hypot(*error[:2]) < 0.02
+    assert abs(error[2]) < 0.02
 
 
 def test_braking_after_silence_keeps_to_the_curve_of_the_plan():
@@ -410,7 +408,7 @@ def test_gate_that_was_away_does_not_go_on_with_the_speed_of_before(driving, sil
     driving.silent, driving.plan = silent, stand_plan
     start = len(driving.log)
     driving.run(1.0)
-    assert np.array(driving.log)[start:, 1:].max() == 0.0
+    assert not np.array(driving.log)[start:, 1:].any()
 
 
 def test_gate_that_was_away_drives_on_from_a_stand_with_a_fresh_plan(driving):
