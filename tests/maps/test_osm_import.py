@@ -206,7 +206,7 @@ def test_square_is_crossed_between_its_entries(imported):
     assert sum(length(e) for e in site.edges) == pytest.approx(100.0, abs=0.1)
 
 
-def test_building_with_a_courtyard_becomes_outlines_that_leave_it_open(imported):
+def test_building_with_a_courtyard_becomes_outlines_that_leave_it_open():
     from lastmile.maps.standing import without_courtyards
 
     ring = shapely.box(0, 0, 30, 20).difference(shapely.box(10, 5, 15, 10))
@@ -261,26 +261,34 @@ def _wide_street():
     return town
 
 
-@pytest.mark.parametrize(
-    ("suffix", "pack"), [(".osm", bytes), (".osm.gz", gzip.compress), (".osm.bz2", bz2.compress)]
-)
-def test_plain_and_packed_extracts_give_the_same_site(tmp_path, suffix, pack):
-    path = tmp_path / f"town{suffix}"
-    path.write_bytes(pack(street().text().encode()))
-    _, report = build_site(path, None, "town", epsg=EPSG)
-    assert report.crossings == 2
-
-
-def test_pbf_extract_is_read(tmp_path):
+def write_pbf(plain, path):
     import osmium
 
-    (tmp_path / "town.osm").write_text(street().text())
-    writer = osmium.SimpleWriter(str(tmp_path / "town.osm.pbf"))
-    for item in osmium.FileProcessor(str(tmp_path / "town.osm")):
-        writer.add(item)
-    writer.close()
-    _, report = build_site(tmp_path / "town.osm.pbf", None, "town", epsg=EPSG)
-    assert report.crossings == 2
+    with osmium.SimpleWriter(str(path)) as writer:
+        for item in osmium.FileProcessor(str(plain)):
+            writer.add(item)
+
+
+@pytest.mark.parametrize("suffix", [".osm.gz", ".osm.bz2", ".osm.pbf"])
+def test_plain_and_packed_extracts_give_the_same_site(tmp_path, suffix):
+    plain, packed = tmp_path / "town.osm", tmp_path / f"town{suffix}"
+    plain.write_text(street().text())
+    if suffix == ".osm.pbf":
+        write_pbf(plain, packed)
+    else:
+        pack = {".osm.gz": gzip.compress, ".osm.bz2": bz2.compress}[suffix]
+        packed.write_bytes(pack(plain.read_bytes()))
+    site, other = (build_site(path, None, "town", epsg=EPSG)[0] for path in (plain, packed))
+    assert len(edges_of(site, EdgeKind.CROSSING)) >= 2
+    for part in ("edges", "roads", "footprints"):
+        assert list(map(drawn, getattr(other, part))) == list(map(drawn, getattr(site, part)))
+    np.testing.assert_array_equal(other.occupancy.cells, site.occupancy.cells)
+
+
+def drawn(thing):
+    """Give a part of a site as plain values."""
+    values = {name: getattr(thing, name) for name in thing.__slots__}
+    return values | {"points": thing.points.tolist()}
 
 
 @pytest.mark.parametrize(
@@ -323,6 +331,8 @@ def test_box_without_foot_ways_is_told(tmp_path):
 def test_box_around_a_place_reaches_the_radius():
     box = box_around(60.0, 25.0, 1000.0)
     assert (box.north - box.south) * 111_195 == pytest.approx(2000.0, rel=1e-3)
+    assert (box.east - box.west) * 111_195 * 0.5 == pytest.approx(2000.0, rel=1e-3)
+    assert (box.north + box.south, box.east + box.west) == pytest.approx((120.0, 50.0))
     with pytest.raises(ValueError, match="positive radius"):
         box_around(60.0, 25.0, 0.0)
 
