@@ -86,8 +86,7 @@ def test_lidar_columns_are_seen_from_where_the_robot_was():
         pose = first + share * (last - first)
         points = turn.points[:16, column].astype(float)
         points = points[np.isfinite(points).all(axis=1)]
-        if len(points) == 0:
-            continue
+        assert len(points) > 10
         place = se2.transform(pose, points[:, :2])
         gap = [
             min(t.outline.exterior.distance(_point(p)) for t in world.streets.things) for p in place
@@ -119,7 +118,7 @@ def test_wheel_odometry_covers_its_own_error():
     error = np.array([v.twist_base[0] for v in readings]) - world.base.motion.twist_base[0]
     sigma = np.sqrt(readings[-1].covariance[0, 0])
     assert np.abs(error.mean()) < 0.03
-    assert error.std() < 2.0 * sigma
+    assert 0.25 * sigma < error.std() < sigma
 
 
 def test_fix_lies_within_a_few_sigma_of_the_antenna(second):
@@ -130,7 +129,7 @@ def test_fix_lies_within_a_few_sigma_of_the_antenna(second):
     for fix in fixes:
         antenna = (world.base.motion.T_map_base @ ROBOT.mount("gnss_link"))[:2, 3]
         error = projection.to_map(fix.latitude_deg, fix.longitude_deg) - antenna
-        assert np.hypot(*error) < 8.0 * np.sqrt(fix.covariance[0, 0])
+        assert np.hypot(*error) < 4.0 * np.sqrt(fix.covariance[0, 0])
         assert fix.fix_type in (FixType.SINGLE, FixType.SBAS)
 
 
@@ -198,7 +197,9 @@ def test_blinded_depth_cameras_give_images_without_returns_for_their_time():
     world = make_world(start_pose=PAVEMENT, faults=faults)
     outputs = drive(world, 0.59)
     for topic in ("depth/front/points", "depth/rear/points"):
-        assert all(np.isnan(image.points).all() for image in of(outputs, topic))
+        images = of(outputs, topic)
+        assert len(images) == 5
+        assert all(np.isnan(image.points).all() for image in images)
     assert np.isfinite(of(drive(world, 0.45), "depth/front/points")[-1].points).any()
 
 

@@ -1,7 +1,5 @@
 """The world as a whole: repeatable, apart from the map, and behind the component contract."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import shapely
@@ -55,9 +53,11 @@ def test_buildings_stand_off_the_map_by_the_stated_shift():
     shifts = [
         t.outline.hausdorff_distance(mapped[t.name])
         for t in world.streets.things
-        if t.name in mapped and "north-4" in t.name
+        if t.name in mapped
     ]
-    assert all(0.25 < shift < 1.3 for shift in shifts)
+    assert len(shifts) == len(mapped)
+    assert min(shifts) > 0.299
+    assert max(shifts) < 0.901
 
 
 def test_another_day_has_the_same_buildings_with_other_clutter_and_parked_vehicles():
@@ -140,4 +140,3 @@ def test_picture_of_a_moment_is_drawn(tmp_path):
 def test_ground_truth_names_all_its_parcels():
     truth = of(drive(make_world(), 0.1), "ground_truth")[-1]
     assert truth.parcel_places == {"parcel-1": "a"}
-    assert dataclasses.is_dataclass(truth)
