@@ -57,7 +57,7 @@ def make_route(points, width_m=2.0, speed_mps=1.4, goal_yaw=np.nan, spans=None):
 
 @dataclass
 class Walker:
-    """Walks with `velocity`; stops and starts as `speed_at(t)` tells, if given."""
+    """Walks with `velocity`; a disc of `radius_m` unless it has an outline of its own."""
 
     position: np.ndarray
     velocity: np.ndarray

@@ -1,22 +1,17 @@
 """The controller: its kernel against the NumPy twin, and what it promises on small problems."""
 
-import importlib.util
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.planning import mpc_twin
 from tests.planning.motion_twin import Ackermann, DifferentialDrive
 
 from lastmile.geometry.grid import ClearanceField
 from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
 from lastmile.planning.mpc import Mpc, MpcProblem, shift_inputs
-
-_spec = importlib.util.spec_from_file_location("mpc_twin", Path(__file__).parent / "mpc_twin.py")
-mpc_twin = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(mpc_twin)
 
 CONFIG = replace(MpcConfig(), stages=12, tolerance=1e-7, iterations_max=60)
 LOW, HIGH = np.array([-1.5, -2.5, 0.0, -1.5]), np.array([1.0, 2.5, 1.8, 1.5])

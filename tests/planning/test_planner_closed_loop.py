@@ -1,12 +1,10 @@
 """Closed loops of planner and gate in a flat little world."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.planning.bench_world import DT_S, Walker, World, make_route
 
 from lastmile.planning.config import ArrivalConfig, PlannerConfig
 from lastmile.types import (
@@ -22,15 +20,6 @@ from lastmile.types import (
     TaskCancel,
     TaskOutcome,
 )
-
-_spec = importlib.util.spec_from_file_location(
-    "bench_world", Path(__file__).parent / "bench_world.py"
-)
-bench_world = importlib.util.module_from_spec(_spec)
-sys.modules["bench_world"] = bench_world
-_spec.loader.exec_module(bench_world)
-World, Walker, make_route = bench_world.World, bench_world.Walker, bench_world.make_route
-DT_S = bench_world.DT_S
 
 
 def sidewalk(length_m=40.0, half_m=1.6, **kwargs):
@@ -188,7 +177,7 @@ def test_jump_of_the_map_pose_is_followed_without_a_jerk():
     world.pose_map_odom = np.array([0.3, -0.3, 0.02])
     world.run(30.0)
     assert_arrived(world, [11.0, 0.0])
-    accelerations = np.diff(np.array(world.log)[:, 4]) / bench_world.DT_S
+    accelerations = np.diff(np.array(world.log)[:, 4]) / DT_S
     assert np.abs(accelerations).max() < 3.5
 
 

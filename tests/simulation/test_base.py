@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from worlds import drive, make_world, of
+from tests.simulation.worlds import drive, make_world, of
 
 from lastmile.geometry.se2 import wrap_angle
 from lastmile.simulation import base

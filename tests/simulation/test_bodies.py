@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from worlds import ROBOT
+from tests.simulation.worlds import ROBOT
 
 from lastmile.simulation.bodies import CAR, CYCLIST, LEG, SHAPES, TRUNK, place_bodies
 from lastmile.simulation.config import DepthConfig, LidarConfig

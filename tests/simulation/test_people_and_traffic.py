@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from worlds import drive, make_world, of
+from tests.simulation.worlds import drive, make_world, of
 
 from lastmile.geometry import se2
 from lastmile.simulation import people, traffic

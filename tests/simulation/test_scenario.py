@@ -1,7 +1,7 @@
 """Scenario files are read strictly."""
 
 import pytest
-from worlds import ROOT
+from tests.simulation.worlds import ROOT
 
 from lastmile.config import ConfigError
 from lastmile.simulation.scenario import read_scenario, scenario_from_mapping

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from tests.geometry.matrices import to_matrix
-from worlds import ROBOT, drive, make_world, of
+from tests.simulation.worlds import ROBOT, drive, make_world, of
 
 from lastmile.geometry import se2
 from lastmile.geometry.wgs84 import MapProjection

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from worlds import ROBOT
+from tests.simulation.worlds import ROBOT
 
 from lastmile.geometry import se2
 from lastmile.maps.lockers import standard_locker

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from worlds import ROBOT, drive, make_world, of
+from tests.simulation.worlds import ROBOT, drive, make_world, of
 
 from lastmile.config import ConfigError
 from lastmile.maps.example import example_site
