@@ -15,7 +15,7 @@ import numpy as np
 from lastmile.control.component import build as build_gate
 from lastmile.control.config import GateConfig
 from lastmile.geometry import polyline
-from lastmile.geometry.se2 import advance, between, invert
+from lastmile.geometry.se2 import advance, between, compose, invert
 from lastmile.planning.component import build as build_planner
 from lastmile.planning.config import PlannerConfig
 from lastmile.types import (
@@ -80,6 +80,8 @@ class World:
     walkers: list[Walker] = field(default_factory=list)
     pose: np.ndarray = field(default_factory=lambda: np.zeros(3))
     pose_map_odom: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    error_map: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    """Pose in map of the map that localization believes in."""
     config: PlannerConfig = field(default_factory=PlannerConfig)
     signals: object = None
     lag_s: float = 0.08
@@ -163,9 +165,9 @@ class World:
             "localization/status",
             PoseEstimate(
                 t,
-                self.pose.copy(),
+                compose(self.error_map, self.pose),
                 np.eye(3),
-                self.pose_map_odom.copy(),
+                compose(self.error_map, self.pose_map_odom),
                 self.state,
                 0.1,
                 0.1,
