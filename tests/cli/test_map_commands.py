@@ -49,24 +49,26 @@ def test_build_writes_a_bundle_that_loads_and_its_report(extract, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "rule"),
     [
-        ("--bbox", "1,2,3"),
-        ("--bbox", "3,2,1,4"),
-        ("--bbox", "a,b,c,d"),
-        ("--around", "60,25,-1"),
-        ("--around", "60,25,100", "--bbox", "1,2,3,4"),
-        ("--lockers", "six"),
-        ("--lockers", "auto:0"),
-        ("--locker", "a"),
-        ("--image", "jpg"),
-        ("--resolution-m", "0"),
-        ("--unknown", "1"),
+        (("--bbox", "1,2,3"), "--bbox '1,2,3': W,S,E,N is wanted, 4 numbers"),
+        (("--bbox", "3,2,1,4"), "--bbox 3,2,1,4: west < east"),
+        (("--bbox", "a,b,c,d"), "--bbox 'a,b,c,d': W,S,E,N is wanted"),
+        (("--around", "60,25,-1"), "--around 60.0, 25.0, -1.0: latitude in"),
+        (("--around", "60,25,100", "--bbox", "1,2,3,4"), "--bbox and --around exclude each other"),
+        (("--lockers", "six"), "--lockers 'six': auto:N with N in 1 to 500 is wanted"),
+        (("--lockers", "auto:0"), "--lockers 'auto:0': auto:N with N in 1 to 500 is wanted"),
+        (("--locker", "a"), "ID=LAT,LON is wanted"),
+        (("--image", "jpg"), "--image 'jpg' is none of auto, pgm, png"),
+        (("--resolution-m", "0"), "greater than or equal to 0.02"),
+        (("--unknown", "1"), "No such option: --unknown"),
     ],
 )
-def test_bad_usage_exits_with_2(tmp_path, options):
+def test_bad_usage_exits_with_2(tmp_path, monkeypatch, options, rule):
+    monkeypatch.setenv("COLUMNS", "300")
     result = run("build", "--osm", tmp_path / "x.osm", "--name", "x", *options)
     assert result.exit_code == 2
+    assert rule in result.output
 
 
 @pytest.mark.parametrize(
