@@ -1,5 +1,6 @@
 import itertools
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -31,8 +32,15 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 
 def test_definitions_of_all_recorded_topics_are_complete():
     for _, message, _ in recorded_topics():
-        text = definition(message)
-        assert "MSG: " in text or "/" not in text.split("#")[0]
+        first, *others = re.split(r"^=+\nMSG: ", definition(message), flags=re.MULTILINE)
+        defined = {message.replace("/msg/", "/"): first} | dict(o.split("\n", 1) for o in others)
+        for name, text in defined.items():
+            kinds = [line.split()[0] for line in text.splitlines() if line[:1].isalpha()]
+            assert kinds, name
+            # Kinds of numbers and texts are written small, messages with a capital.
+            messages = {re.sub(r"[\[<].*", "", k) for k in kinds if k.split("/")[-1][0].isupper()}
+            package = name.split("/")[0]
+            assert {m if "/" in m else f"{package}/{m}" for m in messages} <= set(defined), name
 
 
 def test_definition_holds_the_messages_inside_messages_once():

@@ -158,9 +158,10 @@ def test_images_beyond_the_rate_are_left_out():
     assert count == 10
 
 
-def test_dictionary_is_apriltag_36h11():
-    assert rendering.DICTIONARY.bytesList.shape[0] == 587
-    assert cv2.aruco.DICT_APRILTAG_36h11 == 20
+def test_markers_of_another_dictionary_give_nothing(monkeypatch):
+    other = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_6X6_250)
+    monkeypatch.setattr(rendering, "DICTIONARY", other)
+    assert FiducialFinder(CONFIG).find(rendering.render({7: rendering.marker_pose(1.0, 0.3)})) == ()
 
 
 def test_images_are_used_again_when_the_clock_was_set_back():

@@ -18,10 +18,15 @@ def test_definition_is_generated(path):
     pytest.importorskip("rclpy")
     module = importlib.import_module(f"lastmile_msgs.{path.suffix[1:]}")
     generated = getattr(module, path.stem)
-    message = generated if path.suffix == ".msg" else generated.Goal
-    named = re.findall(r"^[\w/\[\]<>=]+\s+([a-z]\w*)\b(?!\s*=)", path.read_text("utf-8"), re.M)
-    if path.suffix == ".msg":
-        assert list(message.get_fields_and_field_types()) == named
+    parts = {
+        ".msg": lambda: (generated,),
+        ".srv": lambda: (generated.Request, generated.Response),
+        ".action": lambda: (generated.Goal, generated.Result, generated.Feedback),
+    }[path.suffix]()
+    texts = re.split(r"^---$", path.read_text("utf-8"), flags=re.MULTILINE)
+    for part, text in zip(parts, texts, strict=True):
+        named = re.findall(r"^[\w/\[\]<>=]+\s+([a-z]\w*)\b(?!\s*=)", text, re.M)
+        assert list(part.get_fields_and_field_types()) == named
 
 
 def test_used_packages_are_declared():
