@@ -5,13 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
-import pytest
+from tests.processes import is_running, wait_until
 
-from lastmile.errors import UserError
 from lastmile.handoff import broker
-from lastmile.handoff.broker import Broker, find_mosquitto, free_port
+from lastmile.handoff.broker import Broker, free_port
 
 PROGRAM = """
 import sys, time
@@ -23,38 +21,12 @@ with Broker(int(sys.argv[1]), Path(sys.argv[2])) as broker:
 """
 
 
-def mosquitto_missing():
-    try:
-        find_mosquitto()
-    except UserError:
-        return True
-    return False
-
-
-needs_mosquitto = pytest.mark.skipif(mosquitto_missing(), reason="mosquitto is not installed")
-
-
 def answers(port):
     """Tell whether somebody listens on a port."""
     with socket.socket() as caller:
         return caller.connect_ex((broker.HOST, port)) == 0
 
 
-def ends(pid, limit_s=60.0):
-    """Wait for the end of a process that is nobody's child here."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        try:
-            with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-                if stat.read().rsplit(")", 1)[1].split()[0] == "Z":
-                    return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.02)
-    return False
-
-
-@needs_mosquitto
 def test_broker_of_a_killed_program_ends_too(tmp_path):
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(free_port()), str(tmp_path)], stdout=subprocess.PIPE
@@ -64,19 +36,17 @@ def test_broker_of_a_killed_program_ends_too(tmp_path):
     program.send_signal(signal.SIGKILL)
     program.wait()
     program.stdout.close()
-    assert ends(pid)
+    wait_until(lambda: not is_running(pid))
 
 
-@needs_mosquitto
 def test_broker_that_does_not_end_is_killed_within_a_second(tmp_path):
     assert broker.STOP_TIMEOUT_S < 1.0
     with Broker(free_port(), tmp_path) as running:
         pid = running.pid
         os.kill(pid, signal.SIGSTOP)
-    assert ends(pid)
+    wait_until(lambda: not is_running(pid))
 
 
-@needs_mosquitto
 def test_program_ends_with_whoever_started_it(tmp_path):
     port = free_port()
     command = [sys.executable, "-m", "lastmile.nodes.broker_program", "--port", str(port)]
@@ -86,16 +56,12 @@ def test_program_ends_with_whoever_started_it(tmp_path):
         [sys.executable, "-c", start + "time.sleep(60)"], stdout=subprocess.PIPE, text=True
     )
     pid = int(starter.stdout.readline())
-    deadline = time.monotonic() + 60.0
-    while not answers(port):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: answers(port))
     starter.kill()
     starter.communicate()
-    assert ends(pid)
+    wait_until(lambda: not is_running(pid))
 
 
-@needs_mosquitto
 def test_port_in_use_ends_the_program_with_1_and_is_named(tmp_path):
     with socket.socket() as taken:
         taken.bind((broker.HOST, 0))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tests.processes import wait_until
 
-from lastmile.errors import UserError
-from lastmile.handoff.broker import Broker, find_mosquitto, free_port
+from lastmile.handoff.broker import Broker, free_port
 from lastmile.handoff.component import HandoffComponent
 from lastmile.handoff.config import CustodyConfig, HandoffConfig, LinkConfig, LockerConfig
 from lastmile.handoff.link import LinkWatch, MqttLink
@@ -20,19 +20,6 @@ from lastmile.types import DiagnosticLevel, Direction, HandOverGoal, TaskOutcome
 ROBOT, LOCKER, PARCEL = "robot-1", "locker-a", "parcel-1"
 QUICK = CustodyConfig(transfer_timeout_s=20.0, start_timeout_s=20.0)
 STEP_S, DT_S = 0.02, 0.1
-
-pytestmark = pytest.mark.system
-
-
-def have_mosquitto():
-    try:
-        find_mosquitto()
-    except UserError:
-        return False
-    return True
-
-
-needs_mosquitto = pytest.mark.skipif(not have_mosquitto(), reason="mosquitto is not installed")
 
 
 @dataclass
@@ -119,7 +106,7 @@ class Pair:
         self.robot.close()
 
 
-@needs_mosquitto
+@pytest.mark.system
 def test_handover_between_processes_survives_a_killed_locker_and_broker(rig, tmp_path):
     dock = rig().dock
     port = free_port()
@@ -149,36 +136,27 @@ def test_handover_between_processes_survives_a_killed_locker_and_broker(rig, tmp
     assert not list((tmp_path / "state").glob("**/*.part"))
 
 
-@needs_mosquitto
+@pytest.mark.system
 def test_what_is_sent_without_a_broker_arrives_when_it_is_back(tmp_path):
     port = free_port()
     config = LinkConfig(port=port, reconnect_max_s=0.5)
     with Broker(port, tmp_path / "broker") as broker:
         one, other = MqttLink("a", config), MqttLink("b", config)
         try:
-            assert wait_for(lambda: one.connected and other.connected)
+            wait_until(lambda: one.connected and other.connected)
             one.send("b", b"first")
             came = []
-            assert wait_for(lambda: came.extend(other.poll()) or came == [("a", b"first")])
+            wait_until(lambda: came.extend(other.poll()) or came == [("a", b"first")])
             broker.stop()
-            assert wait_for(lambda: not one.connected and not other.connected)
+            wait_until(lambda: not one.connected and not other.connected)
             for k in range(20):
                 one.send("b", b"%d" % k)
             broker.start()
             wanted = {b"%d" % k for k in range(20)}
-            assert wait_for(lambda: came.extend(other.poll()) or wanted <= {p for _, p in came})
+            wait_until(lambda: came.extend(other.poll()) or wanted <= {p for _, p in came})
         finally:
             one.close()
             other.close()
-
-
-def wait_for(condition, limit_s=60.0):
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_full_outbox_drops_the_oldest_and_counts():

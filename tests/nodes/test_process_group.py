@@ -4,9 +4,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
+from tests.processes import is_running, wait_until
 
 from lastmile.nodes.process_group import ProcessGroup, Program
 
@@ -16,21 +16,6 @@ SLEEP = "import time; time.sleep(600)"
 DEAF = (
     "import signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]; "
 )
-
-
-def wait_until(done, within_s=DEADLINE_S):
-    deadline = time.monotonic() + within_s
-    while not done():
-        assert time.monotonic() < deadline, "the deadline passed"
-        time.sleep(0.02)
-
-
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.fixture
@@ -49,7 +34,7 @@ def test_programs_are_ready_when_they_say_so(group, tmp_path):
     group.start([Program("one", ("-c", READY + SLEEP)), Program("two", ("-c", READY + SLEEP))])
     assert group.wait_ready(DEADLINE_S)
     assert kinds(tmp_path, "one") == ["started", "ready"]
-    assert is_alive(group.pid("two"))
+    assert is_running(group.pid("two"))
 
 
 def test_a_program_that_says_nothing_is_not_ready(group):
@@ -124,7 +109,7 @@ def test_stop_leaves_no_process_not_even_deaf_or_halted_ones(group):
     group.send("halted", signal.SIGSTOP)
     pids = [group.pid(name) for name in group.names()]
     group.stop()
-    assert not any(is_alive(pid) for pid in pids)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
 
 
 def test_a_group_whose_listener_raises_ends_all_and_says_why(tmp_path):
@@ -147,7 +132,7 @@ def test_a_group_that_cannot_open_a_log_ends_all_and_says_why(group, tmp_path):
     group.start([Program("bad", ("-c", READY + SLEEP))])
     assert group.wait(DEADLINE_S)
     assert "IsADirectoryError" in group.reason
-    assert not is_alive(good)
+    assert not os.path.exists(f"/proc/{good}")
     assert kinds(tmp_path, "good")[-1] == "ended"
 
 
@@ -167,13 +152,7 @@ def test_programs_do_not_outlive_a_killed_supervisor(tmp_path):
         [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True
     )
     child = int(supervisor.stdout.readline())
-    assert is_alive(child)
+    assert is_running(child)
     supervisor.kill()
     supervisor.wait()
-    wait_until(lambda: not is_alive(child) or _is_zombie(child))
-
-
-def _is_zombie(pid):
-    """A killed orphan may wait for the machine's init to take it away."""
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+    wait_until(lambda: not is_running(child))

@@ -12,10 +12,6 @@ from lastmile.nodes.supervisor import Stack
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
-def is_alive(pid):
-    return os.path.exists(f"/proc/{pid}")
-
-
 def test_gate_tells_of_a_hung_node_and_a_dead_simulator_ends_the_stack(peer, tmp_path):
     states = peer.listen("safety_state")
     settings = settings_of_scenario(tmp_path / "run", scenario="quiet")
@@ -38,7 +34,7 @@ def test_gate_tells_of_a_hung_node_and_a_dead_simulator_ends_the_stack(peer, tmp
         stack.kill("simulator")
         assert stack.wait(90.0)
         assert stack.reason.startswith("simulator killed by SIGKILL")
-    assert not any(is_alive(pid) for pid in pids)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
     events = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").open()]
     assert {"started", "ready", "died", "given up", "stopping", "ended"} <= {
         event["kind"] for event in events

@@ -2,15 +2,13 @@
 
 import socket
 import subprocess
-import time
 
 import paho.mqtt.client as mqtt
 import pytest
+from tests.processes import LIMIT_S, wait_until
 
 from lastmile.errors import UserError
 from lastmile.handoff.broker import Broker, find_mosquitto, free_port
-
-DEADLINE_S = 60.0
 
 
 def connect(broker, received=None):
@@ -20,10 +18,7 @@ def connect(broker, received=None):
         client.on_message = lambda _client, _data, message: received.append(message.payload)
     client.connect(broker.host, broker.port)
     client.loop_start()
-    deadline = time.monotonic() + DEADLINE_S
-    while not client.is_connected() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert client.is_connected()
+    wait_until(client.is_connected)
     return client
 
 
@@ -41,10 +36,12 @@ def test_message_passes_between_two_clients(tmp_path):
     with Broker(free_port(), tmp_path) as broker:
         locker, robot = connect(broker, received), connect(broker)
         locker.subscribe("parcels", qos=1)
-        deadline = time.monotonic() + DEADLINE_S
-        while not received and time.monotonic() < deadline:
-            robot.publish("parcels", b"handed over", qos=1).wait_for_publish(DEADLINE_S)
-            time.sleep(0.02)
+
+        def arrived():
+            robot.publish("parcels", b"handed over", qos=1).wait_for_publish(LIMIT_S)
+            return received
+
+        wait_until(arrived)
         locker.loop_stop()
         robot.loop_stop()
     assert received[0] == b"handed over"
