@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.sparse.csgraph import connected_components
 from tests.perception import scenes
 from tests.perception.test_ground import look
 
@@ -101,6 +102,12 @@ def test_numbers_agree_with_plain_union():
     assert (grid[both] == np.roll(grid, -1, axis=1)[both]).all()
     numbers = found.cluster[found.cluster >= 0]
     assert (np.bincount(numbers) >= CONFIG.points_min).all()
+    # Nothing joins what is farther apart than any gap that is bridged.
+    xy = found.points[found.cluster >= 0, :2]
+    for number in np.unique(numbers):
+        places = np.unique(np.round(xy[numbers == number], 1), axis=0)
+        apart = np.linalg.norm(places[:, None] - places, axis=2)
+        assert connected_components(apart < 0.8)[0] == 1
 
 
 def test_points_by_cluster_are_those_of_the_clusters_and_give_their_means():
