@@ -1,7 +1,6 @@
 """Bad input of the command line: one sentence with value and rule, the exit code, nothing begun."""
 
 import os
-import signal
 import sys
 
 import pytest
@@ -16,7 +15,6 @@ SCENARIO = "site: example\n"
 @pytest.fixture
 def call(monkeypatch, capsys, tmp_path):
     """Call `lastmile` with arguments in an empty folder; gives exit code and standard error."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("ROS_DOMAIN_ID", "7")
@@ -28,9 +26,7 @@ def call(monkeypatch, capsys, tmp_path):
             main()
         return ended.value.code, capsys.readouterr().err
 
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return run
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,8 @@ class PromptClient(DeafClient):
 def test_exit_code_tells_how_the_delivery_ended(monkeypatch, capsys, outcome, code):
     monkeypatch.setattr(operator_client, "OperatorClient", PromptClient)
     monkeypatch.setattr(PromptClient, "outcome", outcome, raising=False)
-    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as ended:
         deliver(args=["order-1", "--parcel", "p", "--start", "a", "--goal", "zz"])
-    signal.signal(signal.SIGINT, before)
     assert ended.value.code == code
     assert f"{outcome.value}: to_locker_id is 'zz'" in capsys.readouterr().out
 
@@ -76,9 +74,7 @@ class SlowClient(DeafClient):
 
 def test_ctrl_c_is_heard_while_the_order_waits_for_a_mission(monkeypatch, capsys):
     monkeypatch.setattr(operator_client, "OperatorClient", SlowClient)
-    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as ended:
         deliver(args=["order-1", "--parcel", "p", "--start", "a", "--goal", "b"])
-    signal.signal(signal.SIGINT, before)
     assert ended.value.code == 130
     assert "canceling" in capsys.readouterr().out

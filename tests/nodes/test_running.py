@@ -1,4 +1,3 @@
-import signal
 import types as kinds
 
 import pytest
@@ -30,11 +29,8 @@ def test_a_node_that_cannot_be_closed_tells_so_and_keeps_its_exit_code(error, ca
 
 
 def test_a_node_in_a_ros_domain_that_there_is_not_is_bad_usage(monkeypatch, capsys):
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setenv("ROS_DOMAIN_ID", "abc")
     assert run_node("handoff", Node, lambda *_: None, []) == BAD_USAGE
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
     said = capsys.readouterr().err
     assert said == "handoff: ROS_DOMAIN_ID 'abc': expected a whole number from 0 to 232\n"
 
