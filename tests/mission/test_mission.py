@@ -357,7 +357,7 @@ def test_longest_wait_below_the_shortest_is_refused(town):
 
 
 @pytest.mark.parametrize("word", WHOLE_WAY[:-1])
-def test_cancel_in_any_step_stops_and_names_the_holder(town, word):
+def test_cancel_in_any_step_before_the_last_stops_and_names_the_holder(town, word):
     one = town()
     one.answers["hang"] = {word}
     one.order()
@@ -369,6 +369,15 @@ def test_cancel_in_any_step_stops_and_names_the_holder(town, word):
     aboard = WHOLE_WAY.index(word) > 2
     assert ("robot-1 holds 'parcel-1'" in result.text) == aboard
     assert one.steps[-1] == word
+
+
+def test_cancel_that_comes_after_the_parcel_was_given_lets_the_robot_leave(town):
+    one = town()
+    one.order()
+    one.run(60.0, lambda: one.steps and one.steps[-1] == "leave_destination")
+    one.component.receive("deliver/cancel", TaskCancel("g1"))
+    assert one.run_to_result(seconds=5.0).outcome is TaskOutcome.SUCCEEDED
+    assert not one.cancels
 
 
 def test_cancel_that_comes_while_the_parcel_slips_through_reports_delivery(town):
