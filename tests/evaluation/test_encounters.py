@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.robot import FOOTPRINT
 
 from lastmile.evaluation.encounters import closing_speeds, encounters, person_distances
 from lastmile.types import GroundTruth
-
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 
 
 def truth(pose=(0.0, 0.0, 0.0), twist=(0.0, 0.0), people=(), stamp_s=0.0, contact=""):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.robot import ROBOT
 
 from lastmile.evaluation import metrics
 from lastmile.evaluation.run_log import RunLog
@@ -16,17 +17,6 @@ from lastmile.types import (
     TaskResult,
     Trajectory,
     TrajectorySource,
-)
-from lastmile.vehicle.description import MotionLimits, RobotDescription
-
-ROBOT = RobotDescription(
-    name="test",
-    footprint=np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]]),
-    wheel_radius_m=0.12,
-    track_m=0.46,
-    mounts={"port_link": np.eye(4)},
-    limits=MotionLimits(),
-    urdf="",
 )
 
 

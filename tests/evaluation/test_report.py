@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from tests.robot import ROBOT
 
 from lastmile.evaluation.report import write_report
 from lastmile.evaluation.run_log import RunLog
@@ -15,17 +16,6 @@ from lastmile.types import (
     MissionState,
     TaskOutcome,
     TaskResult,
-)
-from lastmile.vehicle.description import MotionLimits, RobotDescription
-
-ROBOT = RobotDescription(
-    name="test",
-    footprint=np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]]),
-    wheel_radius_m=0.12,
-    track_m=0.46,
-    mounts={"port_link": np.eye(4)},
-    limits=MotionLimits(),
-    urdf="",
 )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 from tests.geometry.matrices import to_matrix
+from tests.robot import FOOTPRINT
 
 from lastmile.geometry.se2 import (
     advance,
@@ -46,7 +47,6 @@ T_BASE_CAMERA = np.array(
 )
 LOCKER = standard_locker("locker-a", "A", np.array([12.0, -5.0, 0.7]), 0)
 POSE_MAP_ODOM = np.array([3.0, 1.0, -0.4])
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 DT_S = 0.01
 
 

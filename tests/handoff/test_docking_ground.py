@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.robot import FOOTPRINT
 
 from lastmile.handoff.config import DockingConfig
 from lastmile.handoff.docking_ground import GroundWatch
@@ -12,7 +13,6 @@ from lastmile.share import find_share
 from lastmile.types import Cell, LocalCostMap, ObstacleArray
 from lastmile.vehicle.description import read_robot
 
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 PORT = np.array([0.37, 0.0, np.pi])
 """Of a robot that stands docked at the origin of odom."""
 HERE = np.zeros(2)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from tests.robot import FOOTPRINT
 
 from lastmile.types import OdometryEstimate, PointGrid
 
 RINGS, COLUMNS = 32, 1024
 LIDAR_HEIGHT = 1.10
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 
 
 def _mount(x, z, pitch):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
+from tests.robot import FOOTPRINT, ROBOT
 
 from lastmile.control.component import build as build_gate
 from lastmile.control.config import GateConfig
@@ -34,16 +35,10 @@ from lastmile.types import (
     Route,
     RouteSpan,
 )
-from lastmile.vehicle.description import MotionLimits
 
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 DT_S = 0.02
 CELL_M = 0.1
 MAP_CELLS = 200
-
-
-def make_robot():
-    return SimpleNamespace(footprint=FOOTPRINT, limits=MotionLimits())
 
 
 def make_route(points, width_m=2.0, speed_mps=1.4, goal_yaw=np.nan, spans=None):
@@ -89,8 +84,7 @@ class World:
     def __post_init__(self):
         columns, rows = (int(v / CELL_M) for v in self.size_m)
         self.cells = np.zeros((rows, columns), np.int8)
-        robot = make_robot()
-        context = SimpleNamespace(robot=robot)
+        context = SimpleNamespace(robot=ROBOT)
         self.planner = build_planner(self.config, context)
         self.gate = build_gate(GateConfig(), context)
         self.k = 0

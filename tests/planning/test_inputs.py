@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.robot import ROBOT
 
 from lastmile.planning.component import build
 from lastmile.planning.config import InputsConfig, PlannerConfig
 from lastmile.planning.inputs import Inbox
 from lastmile.types import LocalCostMap, Obstacle, ObstacleArray, ObstacleKind, OdometryEstimate
-from lastmile.vehicle.description import MotionLimits
 
 ODOMETRY = OdometryEstimate(10.0, np.zeros(3), np.zeros(2), np.eye(2))
 OBSTACLE = Obstacle(
@@ -59,11 +59,7 @@ def test_staleness_names_topic_age_and_limit():
 
 
 def test_rejections_show_in_the_diagnostics():
-    robot = SimpleNamespace(
-        footprint=np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]]),
-        limits=MotionLimits(),
-    )
-    planner = build(PlannerConfig(), SimpleNamespace(robot=robot))
+    planner = build(PlannerConfig(), SimpleNamespace(robot=ROBOT))
     planner.step(10.0)
     planner.receive("odometry", replace(ODOMETRY, twist_base=np.full(2, np.nan)))
     planner.step(10.1)
@@ -73,11 +69,7 @@ def test_rejections_show_in_the_diagnostics():
 
 
 def test_inputs_that_came_during_a_step_that_was_late_are_used():
-    robot = SimpleNamespace(
-        footprint=np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]]),
-        limits=MotionLimits(),
-    )
-    planner = build(PlannerConfig(), SimpleNamespace(robot=robot))
+    planner = build(PlannerConfig(), SimpleNamespace(robot=ROBOT))
     planner.step(10.0)
     planner.receive("odometry", replace(ODOMETRY, stamp_s=12.0))
     planner.step(12.0)

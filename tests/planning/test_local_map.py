@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.robot import FOOTPRINT
 
 from lastmile.planning.config import LocalMapConfig
 from lastmile.planning.local_map import LocalMapper
 from lastmile.types import Cell, LocalCostMap, Obstacle, ObstacleKind
 
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 CELL_M = 0.1
 
 

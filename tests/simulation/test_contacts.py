@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import shapely
 from scipy.spatial.transform import Rotation
+from tests.robot import FOOTPRINT
 
 from lastmile.simulation.contacts import ContactWatch
 from lastmile.simulation.surroundings import Thing
-
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 
 
 def test_all_that_is_touched_is_named():

@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+from tests.robot import FOOTPRINT
 
 from lastmile.geometry.grid import clearance_field
 from lastmile.geometry.predicted_discs import Disc
@@ -12,7 +13,6 @@ from lastmile.vehicle import certificate
 from lastmile.vehicle.motion_plan import Motion
 
 TIMES_S = np.arange(0.0, 6.05, 0.1)
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 
 
 def random_disc(rng, number):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.robot import FOOTPRINT
 
 from lastmile.geometry.predicted_discs import Disc
 from lastmile.planning.config import LocalMapConfig
@@ -18,7 +19,6 @@ from lastmile.vehicle.motion_plan import (
 )
 
 LIMITS = MotionLimits()
-FOOTPRINT = np.array([[-0.35, -0.275], [0.35, -0.275], [0.35, 0.275], [-0.35, 0.275]])
 TIMES_S = np.arange(0.0, 6.01, 0.1)
 
 
