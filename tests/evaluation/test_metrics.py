@@ -8,11 +8,17 @@ from tests.robot import ROBOT
 
 from lastmile.evaluation import metrics
 from lastmile.evaluation.run_log import RunLog
+from lastmile.geometry import se2
+from lastmile.maps.example import example_site
 from lastmile.types import (
+    BayState,
     Command,
+    EdgeKind,
     GroundTruth,
     LocalizationState,
     PoseEstimate,
+    Route,
+    RouteSpan,
     TaskOutcome,
     TaskResult,
     Trajectory,
@@ -132,6 +138,61 @@ def test_truth_that_ends_before_the_result_is_unseen_until_then():
     assert longest(stamps, replace(result, stamp_s=9.2)) == pytest.approx(7.0)
     assert longest(stamps, replace(result, stamp_s=0.0)) == pytest.approx(2.0)
     assert longest(np.empty(0), result) == pytest.approx(3.0)
+
+
+def test_docking_error_is_that_of_the_port_once_the_robot_stands():
+    site, log = example_site(), RunLog()
+    locker = site.lockers[1]
+    T_base_port = np.eye(4)
+    T_base_port[0, 3] = 0.37
+    robot = replace(ROBOT, mounts={"port_link": T_base_port})
+    # The robot's port looks into the locker's: 12 mm before it, 5 mm aside and turned by 2 degrees.
+    port = se2.compose(locker.pose_map_port, np.array([0.012, 0.005, np.pi + np.radians(2.0)]))
+    docked = se2.compose(port, np.array([-0.37, 0.0, 0.0]))
+    for k, (ahead_m, speed) in enumerate([(-0.02, 0.05), (-0.01, 0.05), (0.0, 0.0), (0.5, 0.0)]):
+        pose = se2.compose(docked, np.array([ahead_m, 0.0, 0.0]))
+        log.truth.append(replace(truth(0.1 * k, 0.0, speed), pose_map_base=pose))
+    for stamp_s, contact in ((0.0, False), (0.1, True), (0.2, True)):
+        bay = BayState(stamp_s, False, False, "", True, contact, True if contact else None)
+        log.observe(stamp_s, "simulator", "bay/state", bay)
+    (error,) = metrics.docking_errors(log, site, robot)
+    assert error.locker_id == locker.id
+    assert error.distance_m == pytest.approx(0.013, abs=1e-6)
+    assert error.angle_deg == pytest.approx(2.0, abs=1e-6)
+
+
+def route(goal_x, crossing_id="x"):
+    """Lead along x from the origin, over a crossing in the middle."""
+    middle = 0.5 * goal_x
+    kinds = ((0.0, middle - 3.0, "sidewalk", ""),
+             (middle - 3.0, middle + 3.0, "crossing", crossing_id),
+             (middle + 3.0, goal_x, "sidewalk", ""))  # fmt: skip
+    spans = tuple(
+        RouteSpan(a, b, EdgeKind(kind), 2.0, 1.4, name, False, 0, 0.0) for a, b, kind, name in kinds
+    )
+    points = np.stack([np.arange(goal_x + 1.0), np.zeros(int(goal_x) + 1)], axis=-1)
+    return Route("r", points, spans, 0.0)
+
+
+def test_crossings_count_that_the_robot_came_near():
+    log = RunLog()
+    log.truth += [truth(0.1 * x, float(x)) for x in range(30)]
+    for stamp_s, goal_x, name in ((0.0, 40.0, "driven"), (1.0, 100.0, "not reached")):
+        log.observe(stamp_s, "planner", "route", route(goal_x, name))
+    assert metrics.crossings_driven(log) == {"driven"}
+
+
+def test_way_planned_is_that_of_the_first_route_to_each_goal():
+    log = RunLog()
+    log.truth += [truth(0.1 * x, float(x)) for x in range(30)]
+    for goal_x in (40.0, 40.0, 100.0):
+        log.observe(0.0, "planner", "route", route(goal_x))
+    detour = replace(route(60.0), points=route(40.0).points)
+    log.observe(0.0, "planner", "route", detour)
+    figures = metrics.summarise(log, example_site(), ROBOT)
+    assert figures.route_m == pytest.approx(140.0)
+    assert figures.distance_m == pytest.approx(29.0)
+    assert figures.mean_speed_mps == pytest.approx(1.0)
 
 
 def test_spread_of_nothing_is_nan():
