@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 from lastmile.cli import campaign_commands, fault_campaign
 from lastmile.cli.campaign_commands import app
+from lastmile.errors import UserError
 from lastmile.evaluation.campaign import RunRecord
+from lastmile.maps.example import example_site
 
 CRASHED = {"about": {}, "delivered": False, "outcome": "crashed", "text": "exit 1"}
 
@@ -37,6 +39,33 @@ def test_figures_of_a_campaign_do_not_go_where_the_scorecard_reads_unless_told(
     told = CliRunner().invoke(app, [name, "--seeds", "2", "--results", str(read)])
     assert told.exit_code == 0, told.output
     assert json.loads(read.read_text())["taken"] == {"commit": "abc"}
+
+
+def test_seeds_go_round_the_routes_that_are_long_enough_and_cross_a_road():
+    site = example_site()
+    assert campaign_commands.long_routes(site, 50.0) == [("a", "b"), ("b", "a")]
+    with pytest.raises(UserError, match="site example has no route of 5000 m with a crossing"):
+        campaign_commands.long_routes(site, 5000.0)
+
+
+def test_runs_in_lockstep_are_planned_by_seed_and_route(tmp_path, monkeypatch):
+    planned = []
+
+    def carry_out(runs, jobs, results):
+        planned.extend(runs)
+        return carry_out_nothing(runs, jobs, results)
+
+    monkeypatch.setattr(campaign_commands, "carry_out", carry_out)
+    arguments = ["lockstep", "--scenario", "quiet", "--seeds", "3", "--length-min-m", "50"]
+    result = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    commands = [" ".join(run.command) for run in planned]
+    wanted = zip(commands, planned, (1, 2, 3), ("ab", "ba", "ab"), strict=True)
+    for command, run, seed, ends in wanted:
+        assert f"--seed {seed}" in command
+        assert f"--start {ends[0]} --goal {ends[1]}" in command
+        assert str(run.folder) in command
+        assert (run.about["seed"], run.about["start"]) == (seed, ends[0])
 
 
 def test_figures_of_faults_stay_with_their_runs_as_well(tmp_path, monkeypatch):
