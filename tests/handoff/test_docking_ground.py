@@ -15,7 +15,7 @@ from lastmile.vehicle.description import read_robot
 
 PORT = np.array([0.37, 0.0, np.pi])
 """Of a robot that stands docked at the origin of odom."""
-HERE = np.zeros(2)
+HERE = np.zeros(3)
 
 
 def make_map(boxes=(), value=Cell.OCCUPIED, corner=(-5.0, -5.0)):
@@ -31,7 +31,7 @@ def around(*cost_maps, port=PORT):
     watch = GroundWatch(DockingConfig(), FOOTPRINT)
     for cost_map in cost_maps:
         watch.update(cost_map, HERE)
-    return watch.around(HERE, port)
+    return watch.around(HERE[:2], port)
 
 
 def at(field, x, y):
@@ -67,6 +67,19 @@ def test_unknown_ground_is_not_known_unless_it_was_seen_near_the_robot():
     assert at(around(make_map(), far).known, -2.0, 0.0) < -0.2
 
 
+def test_ground_right_beside_the_robot_is_taken_as_seen_where_it_begins():
+    unseen = make_map([(-5.0, -5.0, 5.0, 5.0)], Cell.UNKNOWN)
+    watch = GroundWatch(DockingConfig(), FOOTPRINT)
+    watch.update(unseen, np.array([1.02, 0.53, 0.5 * np.pi]))
+    known = watch.around(np.array([1.0, 0.5]), None).known
+    # Turned to the left: its length lies along y. Half a cell is the roughness of the grid.
+    corners = [(x, y) for x in (-0.2, 0.2) for y in (-0.45, 0.45)]
+    assert min(at(known, 1.02 + x, 0.53 + y) for x, y in corners) > -0.05
+    assert max(at(known, 1.6, 0.5), at(known, 1.0, 1.35)) < -0.05
+    watch.update(unseen, np.array([1.0, 0.0, 0.5 * np.pi]))
+    assert at(watch.around(np.array([1.0, 0.0]), None).known, 1.0, -0.4) < -0.05
+
+
 def test_memory_moves_with_the_window():
     unseen = make_map([(-1.2, -1.0, -0.6, 1.0)], Cell.UNKNOWN)
     hidden = make_map([(-1.2, -1.0, -0.6, 1.0), (0.5, -1.0, 1.0, 1.0)], Cell.UNKNOWN, (-4.7, -5.2))
@@ -86,7 +99,7 @@ def test_forgets_what_was_seen_in_an_odom_that_holds_no_more():
     watch.update(make_map(), HERE)
     watch.forget()
     watch.update(make_map([(-1.2, -1.0, -0.6, 1.0)], Cell.UNKNOWN), HERE)
-    assert at(watch.around(HERE, None).known, -0.9, 0.0) < -0.2
+    assert at(watch.around(HERE[:2], None).known, -0.9, 0.0) < -0.2
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,8 @@ def test_odom_does_not_jump_over_a_gap_and_breaks_where_way_was_lost(gap_s, drop
         way_m = np.hypot(*(after.pose_odom_base - before.pose_odom_base)[:2])
         assert way_m <= 1.41 * (after.stamp_s - before.stamp_s)
         breaks += odometry_breaks(before, after)
-    assert breaks == (gap_s > 0.2)
+    # Wheels tell the turn too, well enough for a while.
+    assert breaks == (gap_s > (0.4 if WHEELS not in drop else 0.2))
     assert facade.odometry[-1].stamp_s == pytest.approx(facade.now_s, abs=0.011)
 
 

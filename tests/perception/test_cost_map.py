@@ -162,6 +162,24 @@ def test_ground_beside_a_standing_robot_is_not_forgotten_and_ground_out_of_sight
     assert (cells(after, -3.0 * behind, 2.5 * behind) == Cell.UNKNOWN).all()
 
 
+def test_ground_below_somebody_who_stood_beside_the_robot_for_long_is_free_again():
+    """The robot drives up, so that the ground was seen before; nobody sees it afterwards."""
+    config = replace(CONFIG, cost_map=replace(CONFIG.cost_map, memory_s=1.0))
+
+    def pose(t):
+        return (min(0.0, 1.4 * t - 4.0), 0.0, 0.0)
+
+    def scene(t):
+        person = scenes.Cylinder(0.0, max(1.0, 5.0 - 1.2 * (t - 2.5)), 0.22, 1.7)
+        return scenes.Scene(things=(person,) if t < 11.95 else ())
+
+    beside = np.arange(0.6, 1.35, 0.1)
+    before, _ = drive(scene, pose, 119, pipeline=Pipeline(config, scenes.Robot()))
+    assert (cells(before, 0.0, beside) == Cell.OCCUPIED).any()
+    after, _ = drive(scene, pose, 124, pipeline=Pipeline(config, scenes.Robot()))
+    assert (cells(after, 0.0, beside) == Cell.FREE).all()
+
+
 def test_thing_beside_a_standing_robot_is_not_free_once_it_is_forgotten():
     config = replace(CONFIG.cost_map, memory_s=1.0)
     cost_map = CostMap(config, np.array([[-0.35, -0.275], [0.35, 0.275]]))
@@ -171,7 +189,8 @@ def test_thing_beside_a_standing_robot_is_not_free_once_it_is_forgotten():
     for k in range(1, 40):
         cost_map.move_to(np.zeros(3), 0.1 * k)
         cost_map._keep_blind()
-    assert cost_map._known_s[beside] == 0.0
+    # As old as the last sight of the thing, so that both are forgotten at once.
+    assert cost_map._known_s[beside] == 0.5
 
 
 @pytest.mark.parametrize("yaw_rate", [200.0, 1e300])

@@ -109,7 +109,7 @@ class DockingComponent:
             self._latest[topic] = value
         elif self._odometry:
             self._latest[topic] = value
-            self._motion.ground.update(value, self._odometry[-1].pose_odom_base[:2])
+            self._motion.ground.update(value, self._odometry[-1].pose_odom_base)
 
     def _begin_anew(self, stamp_s: float) -> None:
         """Forget what is known in an odom that holds no more; the task looks for the port again."""

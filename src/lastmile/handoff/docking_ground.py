@@ -22,6 +22,9 @@ NEAR_M = 1.5
 """Ground this near to the robot, once seen free, stays seen: the robot hides it itself."""
 REACH_M = 2.5
 """No docking motion reaches farther before it ends in a stop."""
+START_MARGIN_M = np.array([0.2, 0.05])
+"""Where it begins, also after a break of odometry, ground so near before and behind the robot, and
+beside it, is taken as seen: no sensor sees it, and without it no robot would leave a locker."""
 BESIDE_M = 0.15
 """Half the strip's width beyond half the robot's."""
 
@@ -41,6 +44,7 @@ class GroundWatch:
         self._gap_m = config.unknown_gap_m
         self._front_m = config.front_ignore_m
         self._half_m = float(np.abs(footprint[:, 1]).max()) + BESIDE_M
+        self._start = footprint.min(axis=0) - START_MARGIN_M, footprint.max(axis=0) + START_MARGIN_M
         self.forget()
 
     def forget(self) -> None:
@@ -48,20 +52,28 @@ class GroundWatch:
         self._map: LocalCostMap | None = None
         self._seen = np.zeros((0, 0), bool)
 
-    def update(self, cost_map: LocalCostMap, position: np.ndarray) -> None:
-        """Take a cost map in, with the robot at `position` (2,) in odom."""
+    def update(self, cost_map: LocalCostMap, pose_odom_base: np.ndarray) -> None:
+        """Take a cost map in, with the robot at a pose (3,) in odom."""
         seen = cost_map.cells == Cell.FREE
         old = self._map
-        if (
-            old is not None
-            and old.cells.shape == cost_map.cells.shape
+        if old is None:
+            seen |= self._is_below(cost_map, pose_odom_base)
+        elif (
+            old.cells.shape == cost_map.cells.shape
             and old.resolution_m == cost_map.resolution_m
         ):
             shift = np.rint((cost_map.origin - old.origin) / cost_map.resolution_m).astype(int)
             remembered = shifted(self._seen, shift, False)
             remembered &= cost_map.cells == Cell.UNKNOWN
-            seen |= _only_near(remembered, cost_map, position)
+            seen |= _only_near(remembered, cost_map, pose_odom_base[:2])
         self._map, self._seen = cost_map, seen
+
+    def _is_below(self, cost_map: LocalCostMap, pose_odom_base: np.ndarray) -> np.ndarray:
+        """Tell which cells lie below the robot or right beside it."""
+        middles = _middles(cost_map.cells.shape, cost_map.origin, cost_map.resolution_m)
+        low, high = self._start
+        at = transform(invert(pose_odom_base), middles)
+        return ((at >= low) & (at <= high)).all(axis=-1)
 
     def around(self, position: np.ndarray, pose_odom_port: np.ndarray | None) -> DockGround:
         """

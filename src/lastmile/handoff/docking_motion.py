@@ -19,7 +19,8 @@ from lastmile.handoff.config import DockingConfig
 from lastmile.handoff.docking_ground import GroundWatch
 from lastmile.handoff.docking_scene import Scene
 from lastmile.maps.site import Locker
-from lastmile.types import Obstacle, Trajectory
+from lastmile.types import Obstacle, ObstacleArray, Trajectory
+from lastmile.vehicle.bystanders import Bystanders
 from lastmile.vehicle.certificate import Certifier, Surroundings, cover_by_discs
 from lastmile.vehicle.description import RobotDescription
 from lastmile.vehicle.motion_plan import Motion
@@ -32,6 +33,8 @@ SIGMA_MAX_M = 0.3
 MOVING_MPS = 0.05
 """The tracker gives no speed to what stands; what has one is not in the cost map."""
 LEAST_MOTION = 1e-3
+STANDING = 0.05
+"""Slower than this [m/s, rad/s] the robot stands, as far as odometry can tell."""
 
 
 class DockingMotion:
@@ -46,6 +49,7 @@ class DockingMotion:
             footprint, config.margin_m, config.people_m, discs_m, radius_m, LEAST_MOTION
         )
         self.ground = GroundWatch(config, footprint)
+        self._bystanders = Bystanders(self._certifier)
         self.plan: Trajectory | None = None
 
     def forget(self) -> None:
@@ -53,11 +57,20 @@ class DockingMotion:
         self.plan = None
 
     def try_law(self, scene: Scene, locker: Locker, law: Law) -> str:
-        """Take a law for the plan if the motion is free, or tell what it would meet."""
+        """
+        Take a law for the plan if the motion is free, or tell what it would meet.
+
+        A robot as slow as one that docks stops for whoever walks up to it, and goes on standing.
+        """
         plan = roll_out(
             scene.stamp_s, scene.pose_odom_base, self.twist(scene), law, self._config.approach
         )
-        problem = self._problem(scene, locker, plan, stops=False)
+        problem = self._missing(scene)
+        if not problem:
+            around = self._surroundings(scene, locker)
+            problem = self._who_comes(scene, locker, around) or self._certifier.check(
+                Motion(plan.dt_s, plan.poses, plan.twists), around
+            )
         if not problem:
             self.plan = dataclasses.replace(plan, certified=True)
         return problem
@@ -69,7 +82,7 @@ class DockingMotion:
             plan = brake(
                 scene.stamp_s, scene.pose_odom_base, self.twist(scene), braking_mps2, config, reason
             )
-            free = not self._problem(scene, locker, plan, stops=True)
+            free = not self._problem(scene, locker, plan)
             self.plan = dataclasses.replace(plan, certified=free)
             if free:
                 break
@@ -84,14 +97,28 @@ class DockingMotion:
         planned[np.abs(planned) <= LEAST_MOTION] = 0.0
         return np.clip(planned, scene.twist_base - TWIST_APART, scene.twist_base + TWIST_APART)
 
-    def _problem(self, scene: Scene, locker: Locker, plan: Trajectory, stops: bool) -> str:
-        """Tell what a trajectory would meet, empty when it is free."""
+    def _problem(self, scene: Scene, locker: Locker, plan: Trajectory) -> str:
+        """Tell what a trajectory that brakes would meet, empty when it is free."""
         if np.abs(plan.twists).max() <= LEAST_MOTION:
             return ""
+        motion = Motion(plan.dt_s, plan.poses, plan.twists)
+        return self._missing(scene) or self._certifier.check(
+            motion, self._surroundings(scene, locker), stops=True
+        )
+
+    def _missing(self, scene: Scene) -> str:
         if scene.obstacles is None:
             return "obstacles are silent"
-        if scene.cost_map is None:
-            return "cost_map is silent"
+        return "cost_map is silent" if scene.cost_map is None else ""
+
+    def _who_comes(self, scene: Scene, locker: Locker, around: Surroundings) -> str:
+        standing = bool(np.abs(scene.twist_base).max() < STANDING)
+        others = _without_locker(scene, locker, self._config.front_ignore_m)
+        obstacles = ObstacleArray(scene.obstacles.stamp_s, others)
+        self._bystanders.note(obstacles, scene.pose_odom_base, standing)
+        return self._bystanders.who(scene.stamp_s, scene.pose_odom_base, obstacles, around)
+
+    def _surroundings(self, scene: Scene, locker: Locker) -> Surroundings:
         position = scene.pose_odom_base[:2]
         discs = predict_discs(
             _without_locker(scene, locker, self._config.front_ignore_m),
@@ -103,8 +130,7 @@ class DockingMotion:
             NEAR_M,
         )
         ground = self.ground.around(position, scene.pose_odom_port)
-        motion = Motion(plan.dt_s, plan.poses, plan.twists)
-        return self._certifier.check(motion, Surroundings(ground, discs, TIMES_S), stops)
+        return Surroundings(ground, discs, TIMES_S)
 
 
 def _without_locker(scene: Scene, locker: Locker, front_m: float) -> tuple[Obstacle, ...]:

@@ -39,6 +39,12 @@ _ORDER = {"wheel/odometry": 0, "imu": 1, "gnss/fix": 2, "lidar/points": 3}
 
 STEP_S = 0.02
 """Time that a step counts for when the clock was set back before it."""
+HIDDEN_MAX = np.array([0.05, 0.04])
+"""
+Way [m] and turn [rad] that odom may lose between two estimates without being broken: half a cell of
+the cost map, and one at 2.5 m. Wheels tell the turn for 0.4 s that well: a gyro that is only late
+must not cost what is known of the ground around.
+"""
 
 
 def build(config: LocalizationConfig, context: Context) -> LocalizationComponent:
@@ -53,7 +59,7 @@ class LocalizationComponent:
     Odometry is published at the stamp of the newest gyro reading, and not at all while gyro or
     wheels are silent: whoever drives by it then sees it grow old and stops. After its start it is
     held back for a while, so that readers tell by the gap that odom began at zero again; after a
-    silence too, in which odom, that does not jump, may have lost way.
+    silence too, in which odom, that does not jump, may have lost more way than readers can bear.
 
     When the clock is set back the localizer's own time goes on: stamps are brought to it on their
     way in and back to the clock on their way out, and the pose is kept.
@@ -83,6 +89,7 @@ class LocalizationComponent:
         """How far that time is ahead of the clock."""
         self._times_set_back = 0
         self._published_s = -np.inf
+        self._hidden_before = np.zeros(2)
         self._began_s: float | None = None
         self._status: PoseEstimate | None = None
         self._told_s = -np.inf
@@ -185,10 +192,12 @@ class LocalizationComponent:
         if self._began_s is None and np.isfinite(reckoning.stamp_s):
             self._began_s = reckoning.stamp_s
         known = self._began_s is not None and reckoning.stamp_s - self._began_s > BREAK_S
-        whole = self.localizer.blind_stamp_s <= self._published_s
+        hidden = self.localizer.hidden - self._hidden_before
+        whole = bool((hidden <= HIDDEN_MAX).all())
         apart_s = reckoning.stamp_s - self._published_s
         if known and not silent and apart_s > (0.0 if whole else BREAK_S):
             self._published_s = reckoning.stamp_s
+            self._hidden_before = self.localizer.hidden.copy()
             out.append(
                 (
                     "odometry",

@@ -102,8 +102,8 @@ class Localizer:
         self._gyro_yaw_rate = 0.0
         self.imu_stamp_s = self.wheel_stamp_s = -np.inf
         self._blind: Blind | None = None
-        self.blind_stamp_s = -np.inf
-        """Newest stamp up to which gyro or wheels were silent: odom may have lost way and turn."""
+        self.hidden = np.zeros(2)
+        """Way [m] and turn [rad] that odom may have lost so far by silent gyro or wheels."""
         self._matched_s = -np.inf
         self._matches_in_row = 0
         self.last_match: Match | None = None
@@ -242,9 +242,11 @@ class Localizer:
         if blind is None:
             still = self._standstill.update(stamp_s, self._wheel_twist, yaw_rate, self._gyro_bias)
         else:
-            self.blind_stamp_s = stamp_s
             self._standstill.forget()
             still = rolls and self._standstill.wheels_stand(self._wheel_twist)
+            if not still:
+                lasts_s = max(stamp_s - self.reckoning.stamp_s, 0.0)
+                self.hidden += lasts_s * np.array([blind.speed_mps, blind.yaw_rate_radps])
         self._still = still
         scale = 0.0
         if self._history is not None:

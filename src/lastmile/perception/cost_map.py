@@ -202,12 +202,18 @@ class CostMap:
         )  # fmt: skip
 
     def _keep_blind(self) -> None:
-        """Let what is known of the ground near the robot, in the window's middle, not grow old."""
+        """
+        Let what is known of the ground near the robot, in the window's middle, not grow old.
+
+        Ground below what stands there is known for as long as that is seen: once it went, nobody
+        would see the ground again.
+        """
         middle, reach = self._shape[0] // 2, round(BLIND_M / self.config.resolution_m)
         near = slice(max(middle - reach, 0), middle + reach + 1)
         known_s, memory_s = self._known_s[near, near], np.float32(self.config.memory_s)
-        known = (known_s > self._now_s - memory_s) & (self._hits[near, near] == 0)
-        known_s[known] = np.maximum(known_s[known], self._now_s - memory_s / 2)
+        known, bare = known_s > self._now_s - memory_s, self._hits[near, near] == 0
+        until_s = np.where(bare, self._now_s - memory_s / 2, self._hit_s[near, near])
+        np.maximum(known_s, until_s, out=known_s, where=known)
 
     def seen_free(self, points_odom: np.ndarray) -> np.ndarray:
         """Tell for points (N, 2) in odom whether free ground was seen there lately."""

@@ -16,7 +16,6 @@ from lastmile.geometry.predicted_discs import Disc, predict_discs
 from lastmile.geometry.se2 import advance, compose, invert, transform, wrap_angle
 from lastmile.planning import speed as speeds
 from lastmile.planning.arrival import GOAL_NEAR_M, Arrival
-from lastmile.planning.bystanders import Bystanders, who_is_lost
 from lastmile.planning.candidates import Candidates
 from lastmile.planning.config import PlannerConfig
 from lastmile.planning.crossing import CrossingGuard
@@ -38,6 +37,7 @@ from lastmile.types import (
     Route,
     SignalStates,
 )
+from lastmile.vehicle.bystanders import Bystanders, who_is_lost
 from lastmile.vehicle.certificate import Certifier, Surroundings, cover_by_discs
 from lastmile.vehicle.description import RobotDescription
 from lastmile.vehicle.motion_plan import drive_then_brake, stand

@@ -79,10 +79,12 @@ class Bystanders:
 
 def who_is_lost(obstacles: ObstacleArray, pose: np.ndarray) -> str:
     """Say who near the robot, at `pose` (3,) in odom, walks or stands and is not seen any more."""
+    here = pose[:2].tolist()
     for obstacle in obstacles.obstacles:
+        if obstacle.observed:
+            continue
         somebody = obstacle.kind is ObstacleKind.PERSON or obstacle.velocity.any()
-        near = math.dist(obstacle.position.tolist(), pose[:2].tolist()) < LOST_WITHIN_M
-        if somebody and near and not obstacle.observed:
+        if somebody and math.dist(obstacle.position.tolist(), here) < LOST_WITHIN_M:
             return f"{obstacle.kind.value} {obstacle.id} is out of sight"
     return ""
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lastmile.planning.bystanders import Bystanders, who_is_lost
 from lastmile.types import Obstacle, ObstacleArray, ObstacleKind
+from lastmile.vehicle.bystanders import Bystanders, who_is_lost
 
 HERE = np.zeros(3)
 
