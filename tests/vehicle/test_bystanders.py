@@ -53,6 +53,23 @@ def test_person_who_came_into_view_just_now_holds_it():
     assert said == "person 7 came into view just now"
 
 
+@pytest.mark.parametrize(
+    ("place", "velocity", "holds"),
+    [
+        ((1.8, 0.3), (-1.2, 0.6), True),
+        ((2.0, 0.3), (-0.6, 0.6), False),
+        ((3.0, 0.3), (-1.2, 0.6), False),
+        ((1.0, 1.0), (0.0, 1.2), False),
+    ],
+    ids=["fast and near", "slowly", "far", "goes away"],
+)
+def test_who_gets_nearer_fast_holds_it_though_not_on_a_way_to_it(place, velocity, holds):
+    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: ""))
+    obstacles = seen(0.0, place, velocity, kind=ObstacleKind.PERSON)
+    said = bystanders.who(0.0, HERE, obstacles, None)
+    assert said == ("person 7 comes near" if holds else "")
+
+
 def test_who_walked_up_a_moment_ago_may_hesitate():
     walkers = iter(["person 3 walks up to the robot", "", ""])
     bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: next(walkers)))

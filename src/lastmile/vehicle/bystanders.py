@@ -19,6 +19,8 @@ LOST_WITHIN_M = 1.8
 Whoever is that near and is not seen any more may have turned to the robot: lost behind a bin that
 they brush past, not behind people, who would have to let them through.
 """
+CLOSES_WITHIN_S, BODIES_M = 1.2, 0.7
+"""Who gets nearer fast enough to be here so soon; half the robot and half a person between."""
 SHIFT_M, SHIFT_S, SHIFT_WITHIN_M, PERSON_MAX_M = 0.07, 0.5, 1.7, 1.2
 """
 What moves so far in so short a time sets off: perception gives a velocity to somebody who stood
@@ -60,7 +62,11 @@ class Bystanders:
         self, stamp_s: float, pose: np.ndarray, obstacles: ObstacleArray, around: Surroundings
     ) -> str:
         """Say who walks up to the robot, did a moment ago, or might; empty for nobody."""
-        comes = self._certifier.is_walked_into(pose, around) or who_is_lost(obstacles, pose)
+        comes = (
+            self._certifier.is_walked_into(pose, around)
+            or who_is_lost(obstacles, pose)
+            or _who_closes(obstacles, pose)
+        )
         if comes:
             self._came = comes, stamp_s
         came, last_s = self._came
@@ -86,6 +92,23 @@ def who_is_lost(obstacles: ObstacleArray, pose: np.ndarray) -> str:
         somebody = obstacle.kind is ObstacleKind.PERSON or obstacle.velocity.any()
         if somebody and math.dist(obstacle.position.tolist(), here) < LOST_WITHIN_M:
             return f"{obstacle.kind.value} {obstacle.id} is out of sight"
+    return ""
+
+
+def _who_closes(obstacles: ObstacleArray, pose: np.ndarray) -> str:
+    """
+    Say which person gets nearer so fast that they may be here before long.
+
+    Who walks in a bow is straight ahead of nobody until the last moment.
+    """
+    for obstacle in obstacles.obstacles:
+        if obstacle.kind is not ObstacleKind.PERSON or not obstacle.velocity.any():
+            continue
+        away = obstacle.position - pose[:2]
+        apart_m = math.hypot(*away.tolist())
+        closing_mps = -float(away @ obstacle.velocity) / max(apart_m, 1e-6)
+        if apart_m - BODIES_M < CLOSES_WITHIN_S * closing_mps:
+            return f"{obstacle.kind.value} {obstacle.id} comes near"
     return ""
 
 
