@@ -10,6 +10,7 @@ from lastmile.types import Obstacle, ObstacleArray, ObstacleKind
 from lastmile.vehicle.bystanders import Bystanders, who_is_lost
 
 HERE = np.zeros(3)
+STANDS, DRIVES = np.zeros(2), np.array([0.5, 0.0])
 
 
 def seen(stamp_s, place, velocity=(0.0, 0.0), kind=ObstacleKind.STATIC, age_s=9.0):
@@ -26,7 +27,7 @@ def who_after(speed_mps, standing=True, at=(1.0, 0.8), walker="", **how):
     bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda pose, around: walker))
     for k in range(11):
         obstacles = seen(0.1 * k, (at[0] - 0.1 * k * speed_mps, at[1]), **how)
-        bystanders.note(obstacles, HERE, standing or k > 9)
+        bystanders.note(obstacles, HERE, STANDS if standing or k > 9 else DRIVES)
     return bystanders.who(1.0, HERE, obstacles, None)
 
 
@@ -76,7 +77,7 @@ def test_who_walked_up_a_moment_ago_may_hesitate():
     said = []
     for stamp_s in (0.0, 0.9, 1.1):
         obstacles = seen(stamp_s, (1.0, 0.8))
-        bystanders.note(obstacles, HERE, True)
+        bystanders.note(obstacles, HERE, STANDS)
         said.append(bystanders.who(stamp_s, HERE, obstacles, None))
     assert said == ["person 3 walks up to the robot"] * 2 + [""]
 

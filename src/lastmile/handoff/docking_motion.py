@@ -33,8 +33,6 @@ SIGMA_MAX_M = 0.3
 MOVING_MPS = 0.05
 """The tracker gives no speed to what stands; what has one is not in the cost map."""
 LEAST_MOTION = 1e-3
-STANDING = 0.05
-"""Slower than this [m/s, rad/s] the robot stands, as far as odometry can tell."""
 
 
 class DockingMotion:
@@ -65,12 +63,11 @@ class DockingMotion:
         plan = roll_out(
             scene.stamp_s, scene.pose_odom_base, self.twist(scene), law, self._config.approach
         )
-        problem = self._missing(scene)
+        problem = _missing(scene)
         if not problem:
-            around = self._surroundings(scene, locker)
-            problem = self._who_comes(scene, locker, around) or self._certifier.check(
-                Motion(plan.dt_s, plan.poses, plan.twists), around
-            )
+            obstacles = _without_locker(scene, locker, self._config.front_ignore_m)
+            around = self._surroundings(scene, obstacles)
+            problem = self._who_comes(scene, obstacles, around) or self._check(plan, around)
         if not problem:
             self.plan = dataclasses.replace(plan, certified=True)
         return problem
@@ -82,7 +79,7 @@ class DockingMotion:
             plan = brake(
                 scene.stamp_s, scene.pose_odom_base, self.twist(scene), braking_mps2, config, reason
             )
-            free = not self._problem(scene, locker, plan)
+            free = self._may_brake(scene, locker, plan)
             self.plan = dataclasses.replace(plan, certified=free)
             if free:
                 break
@@ -97,31 +94,29 @@ class DockingMotion:
         planned[np.abs(planned) <= LEAST_MOTION] = 0.0
         return np.clip(planned, scene.twist_base - TWIST_APART, scene.twist_base + TWIST_APART)
 
-    def _problem(self, scene: Scene, locker: Locker, plan: Trajectory) -> str:
-        """Tell what a trajectory that brakes would meet, empty when it is free."""
+    def _may_brake(self, scene: Scene, locker: Locker, plan: Trajectory) -> bool:
+        """Tell whether a trajectory that brakes is free; one that stands is."""
         if np.abs(plan.twists).max() <= LEAST_MOTION:
-            return ""
-        motion = Motion(plan.dt_s, plan.poses, plan.twists)
-        return self._missing(scene) or self._certifier.check(
-            motion, self._surroundings(scene, locker), stops=True
-        )
+            return True
+        if _missing(scene):
+            return False
+        obstacles = _without_locker(scene, locker, self._config.front_ignore_m)
+        return not self._check(plan, self._surroundings(scene, obstacles), stops=True)
 
-    def _missing(self, scene: Scene) -> str:
-        if scene.obstacles is None:
-            return "obstacles are silent"
-        return "cost_map is silent" if scene.cost_map is None else ""
+    def _check(self, plan: Trajectory, around: Surroundings, stops: bool = False) -> str:
+        return self._certifier.check(Motion(plan.dt_s, plan.poses, plan.twists), around, stops)
 
-    def _who_comes(self, scene: Scene, locker: Locker, around: Surroundings) -> str:
-        standing = bool(np.abs(scene.twist_base).max() < STANDING)
-        others = _without_locker(scene, locker, self._config.front_ignore_m)
-        obstacles = ObstacleArray(scene.obstacles.stamp_s, others)
-        self._bystanders.note(obstacles, scene.pose_odom_base, standing)
-        return self._bystanders.who(scene.stamp_s, scene.pose_odom_base, obstacles, around)
+    def _who_comes(
+        self, scene: Scene, obstacles: tuple[Obstacle, ...], around: Surroundings
+    ) -> str:
+        others = ObstacleArray(scene.obstacles.stamp_s, obstacles)
+        self._bystanders.note(others, scene.pose_odom_base, scene.twist_base)
+        return self._bystanders.who(scene.stamp_s, scene.pose_odom_base, others, around)
 
-    def _surroundings(self, scene: Scene, locker: Locker) -> Surroundings:
+    def _surroundings(self, scene: Scene, obstacles: tuple[Obstacle, ...]) -> Surroundings:
         position = scene.pose_odom_base[:2]
         discs = predict_discs(
-            _without_locker(scene, locker, self._config.front_ignore_m),
+            obstacles,
             scene.stamp_s - scene.obstacles.stamp_s,
             TIMES_S,
             SIGMA_MAX_M,
@@ -131,6 +126,13 @@ class DockingMotion:
         )
         ground = self.ground.around(position, scene.pose_odom_port)
         return Surroundings(ground, discs, TIMES_S)
+
+
+def _missing(scene: Scene) -> str:
+    """Say which input there is none of, empty when there are all."""
+    if scene.obstacles is None:
+        return "obstacles are silent"
+    return "cost_map is silent" if scene.cost_map is None else ""
 
 
 def _without_locker(scene: Scene, locker: Locker, front_m: float) -> tuple[Obstacle, ...]:

@@ -196,8 +196,7 @@ class LocalPlanner:
         return Surroundings(local_map, near, self._times_s)
 
     def _plan_motion(self, scene: Scene, start: Start, around: Surroundings) -> Plan:
-        standing = bool(np.abs(start.twist).max() < STANDING_MPS)
-        self._bystanders.note(scene.obstacles, start.pose, standing)
+        self._bystanders.note(scene.obstacles, start.pose, start.twist)
         if abs(start.twist[0]) < CREEPING_MPS or who_is_lost(scene.obstacles, start.pose):
             comes = self._bystanders.who(start.stamp_s, start.pose, scene.obstacles, around)
             if comes:

@@ -10,6 +10,8 @@ import numpy as np
 from lastmile.types import ObstacleArray, ObstacleKind
 from lastmile.vehicle.certificate import Certifier, Surroundings
 
+STANDING = 0.05
+"""Slower than this [m/s, rad/s] the robot stands, as far as odometry can tell."""
 WARY_S = 1.0
 """The robot stands for so long after somebody last walked up to it: they may hesitate."""
 NEW_S, NEW_WITHIN_M = 0.35, 2.5
@@ -36,13 +38,14 @@ class Bystanders:
         self._came = "", -np.inf
         self._places: deque[tuple[float, dict[int, np.ndarray]]] = deque()
 
-    def note(self, obstacles: ObstacleArray, pose: np.ndarray, standing: bool) -> None:
+    def note(self, obstacles: ObstacleArray, pose: np.ndarray, twist: np.ndarray) -> None:
         """
         Keep where things without a velocity are near `pose`, (3,) in odom; call at each step.
 
-        Things seem to shift as the robot drives: only what it sees standing is compared.
+        Things seem to shift as the robot drives, at `twist` (2,): only what it sees standing is
+        compared.
         """
-        if not standing:
+        if np.abs(twist).max() >= STANDING:
             self._places.clear()
             return
         here = pose[:2].tolist()
