@@ -84,7 +84,7 @@ def broken_drive(monkeypatch):
     from lastmile.nodes import delivery_run, fault_run, stack_plan
 
     class Run:
-        def __init__(self, settings, order):
+        def __init__(self, settings, order, meanwhile):
             pass
 
         def __enter__(self):

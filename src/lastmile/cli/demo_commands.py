@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from lastmile.cli.interruption import ENDING, Interruption
 from lastmile.cli.report_commands import report_run
 from lastmile.cli.run_folders import new_run_dir
 from lastmile.cli.up_commands import INTERRUPTED
@@ -49,11 +51,16 @@ def demo(
 
     Exit codes: 0 delivered, 1 not delivered, 130 ended by Ctrl-C.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         # Set anew: what a shell starts in the background ignores SIGINT.
         signal.signal(number, signal.default_int_handler)
     try:
-        delivered = _deliver(scenario, seed, rate, limit_s, config, output, view)
+        with Interruption() as interruption:
+            run_dir, about = _deliver(
+                scenario, seed, rate, limit_s, config, output, view, interruption.check
+            )
+        typer.echo("writing the report")
+        delivered = report_run(run_dir, about).delivered
     except KeyboardInterrupt:
         typer.echo("ended by Ctrl-C; `lastmile report` writes the report of what was recorded")
         raise typer.Exit(INTERRUPTED) from None
@@ -69,7 +76,9 @@ def _deliver(
     config: Path | None,
     output: Path | None,
     view: bool,
-) -> bool:
+    check: Callable[[], None],
+) -> tuple[Path, dict[str, Any]]:
+    """Carry out the delivery; give the run's folder and what its report says besides."""
     # Imported here: `lastmile demo --help` need not load ROS.
     from lastmile.cli.progress_view import progress_view
     from lastmile.nodes.delivery_run import DeliveryRun, order_of_settings
@@ -87,18 +96,12 @@ def _deliver(
     title = f"{order.parcel_id}: {order.from_locker_id} to {order.to_locker_id}"
     with progress_view(view, f"{title}, seed {settings.seed}") as show:
         show.note(f"run folder {run_dir}, ROS domain {os.environ['ROS_DOMAIN_ID']}")
-        with DeliveryRun(settings, order, lambda event: show.event(event)) as run:
-            try:
-                run.begin()
-                show.note(f"all nodes are ready after {time.monotonic() - began:.0f} s")
-                _follow(run, show, limit_s)
-            finally:
-                # From here on the end takes its course; it is over within five seconds.
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    typer.echo("writing the report")
-    summary = report_run(run_dir, machine | {"wall_s": round(time.monotonic() - began, 1)})
-    return summary.delivered
+        with DeliveryRun(settings, order, show.event, check) as run:
+            run.begin()
+            show.note(f"all nodes are ready after {time.monotonic() - began:.0f} s")
+            _follow(run, show, limit_s)
+            # From here on the end takes its course; it is over within five seconds.
+    return run_dir, machine | {"wall_s": round(time.monotonic() - began, 1)}
 
 
 def _follow(run: Any, show: Any, limit_s: float) -> None:

@@ -25,6 +25,7 @@ from lastmile.cli.ended_demos import (
     interrupt,
     kill_simulator,
 )
+from lastmile.cli.interruption import Interruption
 from lastmile.cli.report_commands import report_run
 from lastmile.cli.run_folders import new_run_dir
 from lastmile.errors import UserError
@@ -140,7 +141,10 @@ def _drive_with_faults(
         new_run_dir(run_dir), scenario=scenario, rate=rate, patience_s=0.0
     )
     order = order_of_settings(settings)
-    with DeliveryRun(settings, order) as run:
+    with (
+        Interruption() as interruption,
+        DeliveryRun(settings, order, meanwhile=interruption.check) as run,
+    ):
         drive = FaultRun(run, (*FULL, *besides(order)), typer.echo)
         try:
             drive.carry_out(limit_s)

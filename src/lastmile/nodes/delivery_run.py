@@ -72,6 +72,8 @@ class DeliveryRun:
         What to deliver.
     on_event : callable
         Called with what happens to the processes, from another thread.
+    meanwhile : callable
+        Called several times a second while `begin` and `wait` wait; what it raises ends them.
 
     """
 
@@ -80,8 +82,10 @@ class DeliveryRun:
         settings: StackSettings,
         order: DeliverGoal,
         on_event: Callable[[Event], None] = lambda _: None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self.stack = Stack(settings, on_event)
+        self._meanwhile = meanwhile
         self.order = order
         self.result: TaskResult | None = None
         self._settings = settings
@@ -120,10 +124,10 @@ class DeliveryRun:
             If the stack does not come up or refuses the order.
 
         """
-        self.stack.wait_ready(READY_S)
+        self.stack.wait_ready(READY_S, self._meanwhile)
         self._client = OperatorClient(self._settings.namespace)
         self._newest = {topic: self._client.newest(topic) for topic in WATCHED}
-        self._client.order(self.order)
+        self._client.order(self.order, meanwhile=self._meanwhile)
 
     def wait(self, duration_s: float) -> TaskResult | None:
         """
@@ -138,8 +142,9 @@ class DeliveryRun:
         if self.stack.wait(0.0):
             raise UserError(f"the stack ended: {self.stack.reason}")
         self._client.spin(duration_s)
+        self._meanwhile()
         if self._client.lost:
-            self._client.rejoin()
+            self._client.rejoin(self._meanwhile)
         self.result = self._client.result
         if self.result is not None:
             self._client.spin(AFTERMATH_S)

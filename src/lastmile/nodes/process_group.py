@@ -123,14 +123,21 @@ class ProcessGroup:
         with self._lock:
             self._to_start += programs
 
-    def wait_ready(self, timeout_s: float) -> bool:
-        """Wait until all programs said that they are ready; False when they did not in time."""
+    def wait_ready(
+        self, timeout_s: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> bool:
+        """
+        Wait until all programs said that they are ready; False when they did not in time.
+
+        `meanwhile` is called while this waits.
+        """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and not self._ended.is_set():
             with self._lock:
                 waiting = self._to_start or [c for c in self._children.values() if not c.ready]
             if not waiting:
                 return True
+            meanwhile()
             time.sleep(WATCH_S)
         return False
 

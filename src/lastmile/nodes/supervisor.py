@@ -94,9 +94,11 @@ class Stack:
             self.stop()
             raise
 
-    def wait_ready(self, timeout_s: float = 120.0) -> None:
+    def wait_ready(
+        self, timeout_s: float = 120.0, meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
         """
-        Wait until every node is active.
+        Wait until every node is active; `meanwhile` is called while this waits.
 
         Raises
         ------
@@ -104,7 +106,7 @@ class Stack:
             If the stack ended or a node did not come up in time.
 
         """
-        if not self._group.wait_ready(timeout_s):
+        if not self._group.wait_ready(timeout_s, meanwhile):
             raise UserError(self.reason or f"not all nodes came up within {timeout_s:g} s")
 
     def wait(self, timeout_s: float | None = None) -> bool:
