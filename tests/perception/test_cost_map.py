@@ -180,17 +180,54 @@ def test_ground_below_somebody_who_stood_beside_the_robot_for_long_is_free_again
     assert (cells(after, 0.0, beside) == Cell.FREE).all()
 
 
-def test_thing_beside_a_standing_robot_is_not_free_once_it_is_forgotten():
-    config = replace(CONFIG.cost_map, memory_s=1.0)
+BESIDE = (112, 100)
+"""Row and column of a cell 1.2 m to the left of the robot."""
+
+
+def watch(cost_map, scans, seen_at, yaw_rate=0.0):
+    """Let the robot stand, or turn, with a thing beside it that is seen at some scans; its cell."""
+    published = []
+    for k in range(scans):
+        hit = np.zeros(cost_map._shape, np.uint8)
+        hit[BESIDE] = 1 if k in seen_at else 0
+        cost_map.move_to(np.array([0.0, 0.0, 0.1 * k * yaw_rate]), 0.1 * k)
+        cost_map._fold(hit)
+        published.append(Cell(cost_map.read(0.1 * k).cells[BESIDE]))
+    return published
+
+
+@pytest.fixture
+def beside_known_ground():
+    """Give a map with a short memory that knows the ground beside the robot as free."""
+    config = replace(CONFIG.cost_map, memory_s=3.0, visitor_memory_s=1.0)
     cost_map = CostMap(config, np.array([[-0.35, -0.275], [0.35, 0.275]]))
     cost_map.move_to(np.zeros(3), 0.0)
-    beside = (100, 112)
-    cost_map._known_s[beside], cost_map._hit_s[beside], cost_map._hits[beside] = 0.0, 0.5, 9
-    for k in range(1, 40):
-        cost_map.move_to(np.zeros(3), 0.1 * k)
-        cost_map._keep_blind()
-    # As old as the last sight of the thing, so that both are forgotten at once.
-    assert cost_map._known_s[beside] == 0.5
+    cost_map._known_s[:] = 0.0
+    return cost_map
+
+
+def test_thing_beside_a_standing_robot_is_not_free_once_it_is_forgotten(beside_known_ground):
+    cells = watch(beside_known_ground, 60, seen_at=range(5))
+    assert cells[5:30] == [Cell.OCCUPIED] * 25 and cells[-1] is Cell.UNKNOWN
+
+
+def test_what_came_to_the_standing_robot_is_forgotten_soon_and_leaves_free_ground(
+    beside_known_ground,
+):
+    cells = watch(beside_known_ground, 60, seen_at=range(10, 16))
+    assert cells[9] is Cell.FREE
+    assert cells[10:25] == [Cell.OCCUPIED] * 15, "for as long as it may be there unseen"
+    assert cells[27:] == [Cell.FREE] * 33
+
+
+def test_what_appears_while_the_robot_turns_may_have_stood_there_before(beside_known_ground):
+    cells = watch(beside_known_ground, 60, seen_at=range(10, 16), yaw_rate=0.5)
+    assert cells[10:45] == [Cell.OCCUPIED] * 35 and cells[-1] is Cell.UNKNOWN
+
+
+def test_visitor_that_is_seen_on_is_not_forgotten(beside_known_ground):
+    cells = watch(beside_known_ground, 60, seen_at=range(10, 60, 5))
+    assert set(cells[10:]) == {Cell.OCCUPIED}
 
 
 @pytest.mark.parametrize("yaw_rate", [200.0, 1e300])

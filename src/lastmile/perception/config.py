@@ -242,6 +242,11 @@ class CostMapConfig:
         30.0, "Cells not seen for longer are unknown again; curbs and drop-offs are kept.",
         unit="s", low=1.0, high=600.0,
     )  # fmt: skip
+    visitor_memory_s: float = param(
+        10.0,
+        "What came to the standing robot and is not seen beside it any more is forgotten then.",
+        unit="s", low=1.0, high=600.0,
+    )  # fmt: skip
     clearance_max_m: float = param(
         0.30, "Ground between two returns is free if rays pass it no higher than this.",
         unit="m", low=0.05, high=1.0,

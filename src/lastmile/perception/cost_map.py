@@ -1,14 +1,15 @@
 """
 Rolling grid in odom: what the sensors know of the ground around the robot.
 
-A cell is FREE only when ground was seen in it, or between two returns of one column whose rays
-pass it low; everything else stays UNKNOWN. Obstacle returns count up, free ground counts down, so
-that a cell clears two scans after the thing went. Things known to move are not entered at all,
-since the obstacle list has them with their predicted paths: they leave no trail. What was free
-beside the robot stays free while it stands there: the lidar looks over that ground, and what comes
-there has to cross ground that it sees. Curbs and drop-offs need two sightings and go only when
-near ground was often seen without them. Low things (under about 0.2 m) between two far rings are
-seen only when the robot comes nearer.
+A cell is FREE only when ground was seen in it, or between two returns of one column whose rays pass
+it low; everything else stays UNKNOWN. Obstacle returns count up, free ground counts down, so that a
+cell clears two scans after the thing went. Things known to move are not entered at all, since the
+obstacle list has them with their predicted paths: they leave no trail. What was free beside the
+robot stays free while it stands there: the lidar looks over that ground, and what comes there has
+to cross ground that it sees. What came there goes again, which nobody sees: it is forgotten sooner
+than what stands still, and the ground below it is free as before. Curbs and drop-offs need two
+sightings and go only when near ground was often seen without them. Low things (under about 0.2 m)
+between two far rings are seen only when the robot comes nearer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lastmile.geometry.se2 import wrap_angle
 from lastmile.perception import _cost_map
 from lastmile.perception.clusters import Clusters
 from lastmile.perception.config import CostMapConfig
@@ -31,6 +33,8 @@ LATELY_S = 0.25
 """Rings skip cells from scan to scan, so that the last scan alone would miss them."""
 BLIND_M = 2.0
 """Nearer than this the lidar does not see the ground beside the robot."""
+STANDS_M, STANDS_RAD, STANDS_S = 0.02, 0.02, 0.5
+"""A robot stands that has not moved by more than this for so long."""
 BEYOND_M = 0.25
 """A ray passes a cell when it goes on for this much."""
 
@@ -75,9 +79,16 @@ class CostMap:
         self._hit_s = np.full(self._shape, LONG_AGO_S, np.float32)
         self._low = np.full(self._shape, 1e6, np.float32)
         self._high = np.full(self._shape, -1e6, np.float32)
+        self._came = np.zeros(self._shape, bool)
+        """Where hits began on known ground while the robot stood."""
         self._cells = np.full(self._shape, Cell.UNKNOWN, np.int8)
+        middle, reach = n // 2, round(BLIND_M / config.resolution_m)
+        near = slice(max(middle - reach, 0), middle + reach + 1)
+        self._near = near, near
+        """The ground that the lidar may not see."""
         self._start_s = 0.0
         self._now_s = np.float32(0.0)
+        self._stands_at, self._stands_since_s = np.zeros(3), self._now_s
 
     def move_to(self, pose_odom_base: np.ndarray, stamp_s: float) -> None:
         """Roll the window so that the robot stands in its middle."""
@@ -89,6 +100,9 @@ class CostMap:
         shift = corner - self._corner
         self._corner = corner
         self._now_s = np.float32(stamp_s - self._start_s)
+        moved = pose_odom_base - self._stands_at
+        if np.hypot(*moved[:2]) > STANDS_M or abs(wrap_angle(moved[2])) > STANDS_RAD:
+            self._stands_at, self._stands_since_s = pose_odom_base.copy(), self._now_s
         if shift.any():
             for grid, empty in (
                 (self._hits, 0),
@@ -98,6 +112,7 @@ class CostMap:
                 (self._hit_s, LONG_AGO_S),
                 (self._low, 1e6),
                 (self._high, -1e6),
+                (self._came, False),
             ):
                 _roll(grid, int(shift[1]), int(shift[0]), empty)
 
@@ -184,8 +199,13 @@ class CostMap:
             self._low,
             self._high,
         )
+        self._fold(seen)
+
+    def _fold(self, seen: np.ndarray) -> None:
+        """Fold what was seen of each cell, flags (N, N), into the evidence, and write the cells."""
         c = self.config
         self._keep_blind()
+        bare = self._hits[self._near] == 0
         _cost_map.update(
             seen,
             np.array([c.hit, c.clear, c.evidence_max, c.occupied_from, c.step_hit, c.step_from,
@@ -200,20 +220,30 @@ class CostMap:
             self._high,
             self._cells,
         )  # fmt: skip
+        self._note_visitors(bare)
 
     def _keep_blind(self) -> None:
         """
         Let what is known of the ground near the robot, in the window's middle, not grow old.
 
         Ground below what stands there is known for as long as that is seen: once it went, nobody
-        would see the ground again.
+        would see the ground again. Below a visitor it is known on, as it was before.
         """
-        middle, reach = self._shape[0] // 2, round(BLIND_M / self.config.resolution_m)
-        near = slice(max(middle - reach, 0), middle + reach + 1)
-        known_s, memory_s = self._known_s[near, near], np.float32(self.config.memory_s)
-        known, bare = known_s > self._now_s - memory_s, self._hits[near, near] == 0
-        until_s = np.where(bare, self._now_s - memory_s / 2, self._hit_s[near, near])
-        np.maximum(known_s, until_s, out=known_s, where=known)
+        hits, came, hit_s = (grid[self._near] for grid in (self._hits, self._came, self._hit_s))
+        gone = came & (hit_s < self._now_s - np.float32(self.config.visitor_memory_s))
+        hits[gone] = 0
+        self._low[self._near][gone], self._high[self._near][gone] = 1e6, -1e6
+        known_s, memory_s = self._known_s[self._near], np.float32(self.config.memory_s)
+        lasting = (hits == 0) | came
+        until_s = np.where(lasting, self._now_s - memory_s / 2, hit_s)
+        np.maximum(known_s, until_s, out=known_s, where=known_s > self._now_s - memory_s)
+
+    def _note_visitors(self, bare: np.ndarray) -> None:
+        """Note what appeared on known ground, `bare` (N, N) before, while the robot stood."""
+        hits, came, known_s = (grid[self._near] for grid in (self._hits, self._came, self._known_s))
+        came &= hits > 0
+        if self._now_s - self._stands_since_s > STANDS_S:
+            came |= bare & (hits > 0) & (known_s > self._now_s - np.float32(self.config.memory_s))
 
     def seen_free(self, points_odom: np.ndarray) -> np.ndarray:
         """Tell for points (N, 2) in odom whether free ground was seen there lately."""
