@@ -71,6 +71,24 @@ def test_who_gets_nearer_fast_holds_it_though_not_on_a_way_to_it(place, velocity
     assert said == ("person 7 comes near" if holds else "")
 
 
+@pytest.mark.parametrize(
+    ("place", "velocity", "holds"),
+    [
+        ((0.2, -1.4), (1.3, 0.1), True),
+        ((0.2, -1.4), (0.5, 0.0), False),
+        ((0.2, -2.0), (1.3, 0.1), False),
+        ((1.2, -0.8), (1.3, 0.0), False),
+    ],
+    ids=["beside", "slowly", "farther off", "past already"],
+)
+def test_who_walks_by_within_a_turn_of_it_holds_it_and_no_longer(place, velocity, holds):
+    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: ""))
+    obstacles = seen(0.0, place, velocity, kind=ObstacleKind.PERSON)
+    said = bystanders.who(0.0, HERE, obstacles, None)
+    assert said == ("person 7 walks by" if holds else "")
+    assert bystanders.who(0.1, HERE, ObstacleArray(0.1, ()), None) == ""
+
+
 def test_who_walked_up_a_moment_ago_may_hesitate():
     walkers = iter(["person 3 walks up to the robot", "", ""])
     bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: next(walkers)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -23,6 +24,11 @@ they brush past, not behind people, who would have to let them through.
 """
 CLOSES_WITHIN_S, BODIES_M = 1.2, 0.7
 """Who gets nearer fast enough to be here so soon; half the robot and half a person between."""
+TURNS_WITHIN_S, LEAVES_RATIO = 0.8, 0.5
+"""
+Who walks by could turn and be here so soon, unless so much of their velocity leads away: stopping
+takes a slow robot 0.3 s, and it is to have stood for half a second before anybody touches it.
+"""
 SHIFT_M, SHIFT_S, SHIFT_WITHIN_M, PERSON_MAX_M = 0.07, 0.5, 1.7, 1.2
 """
 What moves so far in so short a time sets off: perception gives a velocity to somebody who stood
@@ -74,7 +80,13 @@ class Bystanders:
             self._came = comes, stamp_s
         came, last_s = self._came
         wary = came if stamp_s - last_s < WARY_S else ""
-        return comes or wary or _who_is_new(obstacles, pose) or self._who_shifts()
+        return (
+            comes
+            or wary
+            or _who_walks_by(obstacles, pose)
+            or _who_is_new(obstacles, pose)
+            or self._who_shifts()
+        )
 
     def _who_shifts(self) -> str:
         if not self._places:
@@ -104,15 +116,31 @@ def _who_closes(obstacles: ObstacleArray, pose: np.ndarray) -> str:
 
     Who walks in a bow is straight ahead of nobody until the last moment.
     """
-    for obstacle in obstacles.obstacles:
-        if obstacle.kind is not ObstacleKind.PERSON or not obstacle.velocity.any():
-            continue
-        away = obstacle.position - pose[:2]
-        apart_m = math.hypot(*away.tolist())
-        closing_mps = -float(away @ obstacle.velocity) / max(apart_m, 1e-6)
-        if apart_m - BODIES_M < CLOSES_WITHIN_S * closing_mps:
-            return f"{obstacle.kind.value} {obstacle.id} comes near"
+    for person, apart_m, leaving_mps, _ in _walkers(obstacles, pose):
+        if apart_m - BODIES_M < -CLOSES_WITHIN_S * leaving_mps:
+            return f"person {person} comes near"
     return ""
+
+
+def _who_walks_by(obstacles: ObstacleArray, pose: np.ndarray) -> str:
+    """Say which person walks past so near that they would be here before long if they turned."""
+    for person, apart_m, leaving_mps, speed_mps in _walkers(obstacles, pose):
+        leaves = leaving_mps > LEAVES_RATIO * speed_mps
+        if not leaves and apart_m - BODIES_M < TURNS_WITHIN_S * speed_mps:
+            return f"person {person} walks by"
+    return ""
+
+
+def _walkers(
+    obstacles: ObstacleArray, pose: np.ndarray
+) -> Iterator[tuple[int, float, float, float]]:
+    """Give each person who walks: number, distance [m], speed away from here, speed [m/s]."""
+    for obstacle in obstacles.obstacles:
+        if obstacle.kind is ObstacleKind.PERSON and obstacle.velocity.any():
+            away, velocity = obstacle.position - pose[:2], obstacle.velocity
+            apart_m = math.hypot(*away.tolist())
+            leaving_mps = float(away @ velocity) / max(apart_m, 1e-6)
+            yield obstacle.id, apart_m, leaving_mps, math.hypot(*velocity.tolist())
 
 
 def _who_is_new(obstacles: ObstacleArray, pose: np.ndarray) -> str:
