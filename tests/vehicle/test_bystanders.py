@@ -22,9 +22,20 @@ def seen(stamp_s, place, velocity=(0.0, 0.0), kind=ObstacleKind.STATIC, age_s=9.
     return ObstacleArray(stamp_s, (obstacle,))
 
 
+def watcher(walker=""):
+    """Watch beside a certifier that says who walks straight up to the robot."""
+    return Bystanders(types.SimpleNamespace(is_walked_into=lambda pose, around: walker))
+
+
+def who_of_a_person(bystanders, place, velocity):
+    """Tell what is said of somebody on the first look."""
+    obstacles = seen(0.0, place, velocity, kind=ObstacleKind.PERSON)
+    return bystanders.who(0.0, HERE, obstacles, None)
+
+
 def who_after(speed_mps, standing=True, at=(1.0, 0.8), walker="", **how):
     """Watch a thing for a second; what is said then."""
-    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda pose, around: walker))
+    bystanders = watcher(walker)
     for k in range(11):
         obstacles = seen(0.1 * k, (at[0] - 0.1 * k * speed_mps, at[1]), **how)
         bystanders.note(obstacles, HERE, STANDS if standing or k > 9 else DRIVES)
@@ -65,9 +76,7 @@ def test_person_who_came_into_view_just_now_holds_it():
     ids=["fast and near", "slowly", "far", "goes away"],
 )
 def test_who_gets_nearer_fast_holds_it_though_not_on_a_way_to_it(place, velocity, holds):
-    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: ""))
-    obstacles = seen(0.0, place, velocity, kind=ObstacleKind.PERSON)
-    said = bystanders.who(0.0, HERE, obstacles, None)
+    said = who_of_a_person(watcher(), place, velocity)
     assert said == ("person 7 comes near" if holds else "")
 
 
@@ -82,9 +91,8 @@ def test_who_gets_nearer_fast_holds_it_though_not_on_a_way_to_it(place, velocity
     ids=["beside", "slowly", "farther off", "past already"],
 )
 def test_who_walks_by_within_a_turn_of_it_holds_it_and_no_longer(place, velocity, holds):
-    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: ""))
-    obstacles = seen(0.0, place, velocity, kind=ObstacleKind.PERSON)
-    said = bystanders.who(0.0, HERE, obstacles, None)
+    bystanders = watcher()
+    said = who_of_a_person(bystanders, place, velocity)
     assert said == ("person 7 walks by" if holds else "")
     assert bystanders.who(0.1, HERE, ObstacleArray(0.1, ()), None) == ""
 
@@ -116,7 +124,7 @@ def test_somebody_who_is_near_and_not_seen_any_more_holds_it(kind, place, observ
     (obstacle,) = seen(0.0, place, (0.0, speed_mps), kind).obstacles
     lost = ObstacleArray(0.0, (replace(obstacle, observed=observed),))
     assert who_is_lost(lost, HERE) == said
-    bystanders = Bystanders(types.SimpleNamespace(is_walked_into=lambda *_: ""))
+    bystanders = watcher()
     assert bystanders.who(0.0, HERE, lost, None) == said
     # They may stand there for a moment when they come into sight again.
     assert bystanders.who(0.9, HERE, ObstacleArray(0.9, ()), None) == said
