@@ -51,6 +51,8 @@ class LazyGroup(click.Group):
 
         def run(arguments: tuple[str, ...]) -> None:
             app = importlib.import_module(COMMANDS[name][0]).app
+            # Markup would take the units in help texts, "[s]", for tags and leave them out.
+            app.rich_markup_mode = None
             app(args=list(arguments), prog_name=f"lastmile {name}")
 
         return click.Command(

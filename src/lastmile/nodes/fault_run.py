@@ -111,7 +111,11 @@ class FaultRun:
         while (result := self._run.wait(LOOK_S)) is None:
             glance, now = self._run.look(), self._truth()
             if glance.stamp_s > limit_s:
-                raise UserError(f"no result of the delivery within {limit_s:g} s")
+                raise UserError(
+                    f"no result of the delivery within {limit_s:g} s: {glance.phase}, {glance.text}"
+                    f"; {glance.remaining_m:.1f} m left; gate {glance.gate}; planner "
+                    f"{glance.planner}; faults left: {len(self._plans)}"
+                )
             if (plan := self._due(glance, now)) is not None:
                 self._plans.remove(plan)
                 self._inject(plan, glance)
