@@ -39,7 +39,7 @@ def test_people_appear_neither_in_buildings_nor_near_the_robot(busy):
             if number not in seen:
                 seen.add(number)
                 assert np.hypot(x - moment.pose_map_base[0], y - moment.pose_map_base[1]) > 4.5
-                assert len(world.contacts.tree.query(shapely.Point(x, y), "intersects")) == 0
+                assert len(world.town.contacts.tree.query(shapely.Point(x, y), "intersects")) == 0
 
 
 def test_people_never_walk_through_the_robot(busy):
@@ -55,7 +55,7 @@ def test_people_near_the_robot_walk_on_at_the_end_of_their_way():
     world = make_world(seed=4, start_pose=[0.0, 4.75, 0.0], people={"count": 0})
     world._look = lambda faults: []
     points = np.column_stack([np.arange(-11.0, 3.0), np.full(14, -4.75)])
-    assert world.people.add(points, ("",) * len(points), 1.4)
+    assert world.town.people.add(points, ("",) * len(points), 1.4)
     truth = of(drive(world, 14.0), "ground_truth")
     x = np.array([m.people[0, 1] for m in truth if len(m.people)])
     assert x[-1] > 5.0
@@ -76,7 +76,7 @@ def test_people_round_the_corners_of_their_way():
     along = np.column_stack([np.arange(-11.0, 0.0), np.full(11, -4.75)])
     aside = np.column_stack([np.full(7, -1.0), np.arange(-3.75, 3.0)])
     points = np.concatenate([along, aside])
-    assert world.people.add(points, ("",) * len(points), 1.4)
+    assert world.town.people.add(points, ("",) * len(points), 1.4)
     truth = [m for m in of(drive(world, 12.0), "ground_truth") if len(m.people)]
     heading = np.unwrap([np.arctan2(m.people[0, 4], m.people[0, 3]) for m in truth])
     stamps = np.array([m.stamp_s for m in truth])
@@ -122,9 +122,9 @@ def test_cars_stop_for_the_robot_on_a_crossing():
 def test_asked_for_encounters_happen():
     world = make_world(seed=2, start_pose=[0.0, -4.75, 0.0], people={"encounters": 3})
     world._look = lambda faults: []
-    points, met = world.route.points, set()
+    points, met = world.town.route.points, set()
     for _ in range(4000):
-        pose = world.base.motion.pose_map_base
+        pose = world.motion.pose_map_base
         i = int(np.argmin(np.hypot(*(points - pose[:2]).T)))
         if i >= len(points) - 3:
             break
@@ -139,7 +139,7 @@ def test_asked_for_encounters_happen():
 
 
 def test_signals_alternate_and_cars_never_have_green_with_pedestrians():
-    signals = make_world().signals
+    signals = make_world().town.signals
     crossing = signals.crossings["crossing-signalled"]
     times = np.arange(0.0, 2.0 * crossing.cycle_s, 0.5)
     phases = [crossing.phase(t)[0] for t in times]
@@ -151,7 +151,7 @@ def test_signals_alternate_and_cars_never_have_green_with_pedestrians():
 
 def test_feed_tells_signalled_crossings_only():
     world = make_world()
-    feed = world.signals.feed(3.0, np.zeros(2))
+    feed = world.town.signals.feed(3.0, np.zeros(2))
     assert [s.crossing_id for s in feed.signals] == ["crossing-signalled"]
 
 
@@ -179,13 +179,13 @@ def test_who_is_pressed_against_what_stands_keeps_a_body_s_width_off_it():
     world = make_world(seed=4, start_pose=[0.0, 4.75, 0.0], people={"count": 0})
     world._look = lambda faults: []
     here = np.array([0.0, -4.75])
-    buildings = [t.outline for t in world.streets.things if t.name.startswith("building")]
+    buildings = [t.outline for t in world.town.streets.things if t.name.startswith("building")]
     wall = min(buildings, key=lambda outline: outline.distance(shapely.Point(here)))
     foot = shapely.get_coordinates(shapely.shortest_line(wall, shapely.Point(here)))[0]
     inward = (foot - here) / np.hypot(*(foot - here))
     # A way that leads into the wall and on behind it.
     way = here + np.arange(12)[:, None] * inward
-    assert world.people.add(way, ("",) * len(way), 1.4)
+    assert world.town.people.add(way, ("",) * len(way), 1.4)
     truth = of(drive(world, 8.0), "ground_truth")
     away = [wall.distance(shapely.Point(m.people[0, 1:3])) for m in truth if len(m.people)]
     assert min(away) < RADIUS_M + 0.3

@@ -75,7 +75,7 @@ def test_lidar_turn_begins_a_turn_before_it_comes(second):
 
 def test_lidar_columns_are_seen_from_where_the_robot_was():
     world = make_world(start_pose=PAVEMENT)
-    world._lidar.config = world._lidar.config.__class__(
+    world.engine.lidar.config = world.engine.lidar.config.__class__(
         range_sigma_m=0.0, range_sigma_ratio=0.0, dropout_ratio=0.0
     )
     outputs = drive(world, 2.0, 0.3, 0.6)
@@ -89,7 +89,8 @@ def test_lidar_columns_are_seen_from_where_the_robot_was():
         assert len(points) > 10
         place = se2.transform(pose, points[:, :2])
         gap = [
-            min(t.outline.exterior.distance(_point(p)) for t in world.streets.things) for p in place
+            min(t.outline.exterior.distance(_point(p)) for t in world.town.streets.things)
+            for p in place
         ]
         assert np.median(gap) < 0.05
 
@@ -115,7 +116,7 @@ def test_wheel_odometry_covers_its_own_error():
     world = make_world(start_pose=PAVEMENT)
     outputs = drive(world, 3.0, 1.0)
     readings = of(outputs, "wheel/odometry")[75:]
-    error = np.array([v.twist_base[0] for v in readings]) - world.base.motion.twist_base[0]
+    error = np.array([v.twist_base[0] for v in readings]) - world.motion.twist_base[0]
     sigma = np.sqrt(readings[-1].covariance[0, 0])
     assert np.abs(error.mean()) < 0.03
     assert 0.25 * sigma < error.std() < sigma
@@ -127,7 +128,7 @@ def test_fix_lies_within_a_few_sigma_of_the_antenna(second):
     projection = MapProjection(origin.latitude_deg, origin.longitude_deg, origin.epsg)
     fixes = of(outputs, "gnss/fix")
     for fix in fixes:
-        antenna = (world.base.motion.T_map_base @ ROBOT.mount("gnss_link"))[:2, 3]
+        antenna = (world.motion.T_map_base @ ROBOT.mount("gnss_link"))[:2, 3]
         error = projection.to_map(fix.latitude_deg, fix.longitude_deg) - antenna
         assert np.hypot(*error) < 4.0 * np.sqrt(fix.covariance[0, 0])
         assert fix.fix_type in (FixType.SINGLE, FixType.SBAS)
@@ -137,9 +138,9 @@ def test_sky_is_narrower_beside_a_building_than_over_the_road():
     world = make_world(start_pose=PAVEMENT)
     high = np.eye(4)
     high[:3, 3] = [0.0, 4.75, 40.0]
-    street = world._gnss.sky_ratio(world.base.motion.T_map_base, world.streets.all_rays)
+    street = world.engine.gnss.sky_ratio(world.motion.T_map_base, world.town.streets.all_rays)
     assert street < 0.75
-    assert world._gnss.sky_ratio(high, world.streets.all_rays) == 1.0
+    assert world.engine.gnss.sky_ratio(high, world.town.streets.all_rays) == 1.0
 
 
 @pytest.mark.parametrize("stand", [(1.2, 0.0, 0.0), (2.0, 0.3, 0.1), (4.0, -0.5, -0.1)])

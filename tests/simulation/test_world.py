@@ -52,7 +52,7 @@ def test_buildings_stand_off_the_map_by_the_stated_shift():
     }
     shifts = [
         t.outline.hausdorff_distance(mapped[t.name])
-        for t in world.streets.things
+        for t in world.town.streets.things
         if t.name in mapped
     ]
     assert len(shifts) == len(mapped)
@@ -62,7 +62,8 @@ def test_buildings_stand_off_the_map_by_the_stated_shift():
 
 def test_another_day_has_the_same_buildings_with_other_clutter_and_parked_vehicles():
     figures = {"clutter_per_100m": 10.0, "parked_ratio": 0.5, "facade_shift_max_m": 1.0}
-    days = [make_world(6, surroundings={**figures, "day": day}).streets.things for day in (0, 1)]
+    worlds = [make_world(6, surroundings={**figures, "day": day}) for day in (0, 1)]
+    days = [world.town.streets.things for world in worlds]
     lasting, passing = [
         [{(t.name, t.outline.wkt) for t in things if (" " in t.name and t.name.split()[0] in kinds)}
          for things in days]
@@ -76,14 +77,14 @@ def test_network_is_free_of_everything_that_stands():
     world = make_world(6, surroundings={"clutter_per_100m": 10.0, "parked_ratio": 1.0})
     lines = [shapely.LineString(edge.points).buffer(0.45) for edge in world.site.edges]
     for line in lines:
-        touched = world.contacts.tree.query(line, predicate="intersects")
-        assert [world.streets.things[i].name for i in touched] == []
+        touched = world.town.contacts.tree.query(line, predicate="intersects")
+        assert [world.town.streets.things[i].name for i in touched] == []
 
 
 def test_robot_starts_free_and_on_the_network():
     for seed in range(4):
         world = make_world(seed, surroundings={"clutter_per_100m": 6.0})
-        _, distance = world.network.nearest(world.base.motion.pose_map_base)
+        _, distance = world.town.network.nearest(world.motion.pose_map_base)
         assert distance < 1.0
         assert world.clearance.anything_m > 0.2
 

@@ -1,9 +1,8 @@
 """
 The robot's base as a rigid body in MuJoCo, with wheels that roll and slip on the ground.
 
-The base obeys cmd_vel within its own acceleration, and stops by itself: 0.25 s after the last
-command, on its e-stop, and against a pressed bumper. The ground under it is a height field of 6 m,
-taken anew from the ground's mesh when the base has moved on. Where the field is level about the
+The ground under the base is a height field of 6 m, taken anew from the ground's mesh when the base
+has moved on. Where the field is level about the
 base, as most of a sidewalk is, a plane stands in for it: it holds a wheel by one contact in place
 of one per triangle, which takes a fifth of the time, and no grain of the field turns the base.
 """
@@ -11,15 +10,15 @@ of one per triangle, which takes a fifth of the time, and no grain of the field 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
 
 import cv2
 import mujoco
 import numpy as np
 
 from lastmile.simulation.config import BaseConfig
+from lastmile.simulation.drive import Drive, Hold
+from lastmile.simulation.motion import Motion
 from lastmile.simulation.rays import RayScene
-from lastmile.types import Command
 from lastmile.vehicle.description import RobotDescription
 
 PATCH_HALF_M = 3.0
@@ -27,21 +26,6 @@ PATCH_STEP_M = 0.05
 PATCH_LOW_M, PATCH_HIGH_M = -0.5, 0.5
 LEVEL_HALF_M, LEVEL_M = 0.75, 1e-4
 """Ground whose heights differ by less than this over the square about the base is level."""
-STOP_DECELERATION_MPS2 = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Motion:
-    """State of the base: pose, twist, attitude, and what IMU and encoders would feel."""
-
-    pose_map_base: np.ndarray
-    T_map_base: np.ndarray
-    twist_base: np.ndarray
-    angular_velocity_imu: np.ndarray
-    specific_force_imu: np.ndarray
-    wheel_angles: np.ndarray
-    """(2,) left and right [rad]."""
-
 
 class Base:
     """The base; `step` moves it by one tick."""
@@ -50,8 +34,8 @@ class Base:
         self, robot: RobotDescription, ground: RayScene, pose: np.ndarray, config: BaseConfig
     ) -> None:
         """Stand the robot of `robot.urdf` at `pose` (3,) in map."""
-        self.config = config
         self.robot = robot
+        self.drive = Drive(config)
         self._ground = ground
         self._model = _compile(robot.urdf, config)
         self._data = mujoco.MjData(self._model)
@@ -59,10 +43,6 @@ class Base:
         self._wheels = np.array([joint.qposadr[0] for joint in joints])
         self._tyres = self._model.geom_friction[:, 0] > 0.5
         self._grip = config.friction
-        self._command = Command(-np.inf, 0.0, 0.0)
-        self._speed, self._yaw_rate = 0.0, 0.0
-        self.braked = True
-        self.timed_out = True
         z = float(ground.heights(np.asarray(pose)[None, :2])[0])
         half = 0.5 * pose[2]
         self._data.qpos[:7] = [pose[0], pose[1], z, np.cos(half), 0.0, 0.0, np.sin(half)]
@@ -74,37 +54,18 @@ class Base:
             mujoco.mj_step(self._model, self._data)
         self.motion = self._read(np.zeros(3), np.zeros(3))
 
-    def obey(self, command: Command, stamp_s: float) -> None:
-        """Take a command that came at `stamp_s`."""
-        self._command = Command(stamp_s, command.speed_mps, command.yaw_rate)
-
     def set_grip(self, friction: float) -> None:
         """Change the grip of the tyres."""
         if friction != self._grip:
             self._model.geom_friction[self._tyres, 0] = friction
             self._grip = friction
 
-    def step(
-        self, stamp_s: float, dt_s: float, stop: bool, blocked_ahead: bool, blocked_behind: bool
-    ) -> Motion:
-        """
-        Move on by `dt_s`.
-
-        `stop` is the e-stop; the other two say that a bumper is pressed at that end.
-        """
-        self.timed_out = stamp_s - self._command.stamp_s > self.config.command_timeout_s
-        self.braked = bool(stop or self.timed_out)
-        speed, yaw_rate = self._command.speed_mps, self._command.yaw_rate
-        if blocked_ahead:
-            speed, yaw_rate = min(speed, 0.0), 0.0
-        if blocked_behind:
-            speed, yaw_rate = max(speed, 0.0), 0.0
-        if self.braked:
-            speed, yaw_rate = 0.0, 0.0
-        self._slew(speed, yaw_rate, dt_s)
-        aside = self._yaw_rate * 0.5 * self.robot.track_m
+    def step(self, stamp_s: float, dt_s: float, hold: Hold) -> Motion:
+        """Move on by `dt_s`."""
+        speed, yaw_rate = self.drive.step(stamp_s, dt_s, hold)
+        aside = yaw_rate * 0.5 * self.robot.track_m
         radius = self.robot.wheel_radius_m
-        self._data.ctrl[:] = (self._speed - aside) / radius, (self._speed + aside) / radius
+        self._data.ctrl[:] = (speed - aside) / radius, (speed + aside) / radius
         self._lay_ground()
         count = max(1, round(dt_s / self._model.opt.timestep))
         felt = np.zeros(6)
@@ -121,13 +82,6 @@ class Base:
         inward = min(0.0, float(velocity @ direction))
         self._data.qvel[:2] = velocity - inward * direction
         self._data.qpos[:2] += min(depth_m, 0.01) * direction
-
-    def _slew(self, speed: float, yaw_rate: float, dt_s: float) -> None:
-        """Bring what the motors are asked for nearer to what is wanted."""
-        most = STOP_DECELERATION_MPS2 if self.braked else self.config.acceleration_mps2
-        most, most_turn = most * dt_s, self.config.yaw_acceleration * dt_s
-        self._speed += min(max(speed - self._speed, -most), most)
-        self._yaw_rate += min(max(yaw_rate - self._yaw_rate, -most_turn), most_turn)
 
     def _lay_ground(self) -> None:
         """Put the ground under the base: a plane where it is level, the height field elsewhere."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from lastmile.simulation.config import SimulatorConfig
 from lastmile.simulation.scenario import Scenario, read_scenario
-from lastmile.simulation.world import TICK_S, World
+from lastmile.simulation.town import TICK_S
+from lastmile.simulation.world import World
 from lastmile.stack.context import Context
 from lastmile.types import BayCommand, Command, Diagnostic, DiagnosticLevel, LockerHardwareCommand
 
@@ -51,8 +52,8 @@ class SimulatorComponent:
         """Tell what moves and what was rejected."""
         level = DiagnosticLevel.WARN if self._rejected else DiagnosticLevel.OK
         values = {
-            "people": str(len(self.world.people.ids)),
-            "vehicles": str(len(self.world.traffic.vehicles)),
+            "people": str(len(self.world.town.people.ids)),
+            "vehicles": str(len(self.world.town.traffic.vehicles)),
             "contact": self.world.clearance.contact,
             "rejected": str(self._rejected),
         }
@@ -61,14 +62,15 @@ class SimulatorComponent:
 
     def _diagnose_base(self) -> Diagnostic:
         """Tell what the driver of a real base would."""
-        if self.world.base.timed_out:
-            limit_s = self.world.base.config.command_timeout_s
+        if self.world.engine.timed_out:
+            limit_s = self.world.config.base.command_timeout_s
             text = f"no command for more than {limit_s:g} s, stopped by itself"
             return Diagnostic("base", DiagnosticLevel.WARN, text)
         return Diagnostic("base", DiagnosticLevel.OK, "obeys commands")
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """End what the engine started."""
+        self.world.close()
 
 
 def build(config: SimulatorConfig, context: Context) -> SimulatorComponent:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from lastmile.geometry.wgs84 import MapProjection
-from lastmile.simulation.base import Motion
 from lastmile.simulation.config import GnssConfig, ImuConfig, WheelConfig
+from lastmile.simulation.motion import Motion
 from lastmile.simulation.rays import RayScene
 from lastmile.types import FixType, GnssFix, ImuSample, WheelOdometry
 from lastmile.vehicle.description import RobotDescription

@@ -47,14 +47,15 @@ def draw_moment(
         Half the side of the picture.
 
     """
-    pose = world.base.motion.pose_map_base
+    pose = world.motion.pose_map_base
     figure = matplotlib.figure.Figure(figsize=(9, 9), dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     window = shapely.box(*(pose[:2] - half_m), *(pose[:2] + half_m))
-    _fill(axes, world.streets.ground.carriageway.intersection(window), COLOURS["carriageway"], 0)
-    _fill(axes, world.streets.ground.ramps.intersection(window), COLOURS["ramp"], 1)
-    for thing in world.streets.things:
+    ground, things = world.town.streets.ground, world.town.streets.things
+    _fill(axes, ground.carriageway.intersection(window), COLOURS["carriageway"], 0)
+    _fill(axes, ground.ramps.intersection(window), COLOURS["ramp"], 1)
+    for thing in things:
         if thing.outline.intersects(window):
             kind = thing.name.split()[0]
             _fill(axes, thing.outline, COLOURS.get(kind, "#a07850"), 2)
@@ -92,8 +93,8 @@ def _draw_map(axes, world: World, window: shapely.Geometry) -> None:
     for edge in world.site.edges:
         if shapely.LineString(edge.points).intersects(window):
             axes.plot(*edge.points.T, "-", color=COLOURS["network"], lw=1.0, zorder=3)
-    if world.route is not None:
-        axes.plot(*world.route.points.T, "--", color=COLOURS["robot"], lw=1.0, zorder=3)
+    if world.town.route is not None:
+        axes.plot(*world.town.route.points.T, "--", color=COLOURS["robot"], lw=1.0, zorder=3)
     for footprint in world.site.footprints:
         if footprint.kind == "building" and len(footprint.points) > 2:
             ring = np.vstack([footprint.points, footprint.points[:1]])
@@ -102,19 +103,19 @@ def _draw_map(axes, world: World, window: shapely.Geometry) -> None:
 
 
 def _draw_movers(axes, world: World) -> None:
-    pose = world.base.motion.pose_map_base
+    pose = world.motion.pose_map_base
     outline = se2.transform(pose, world.robot.footprint)
     axes.fill(*outline.T, color=COLOURS["robot"], zorder=8)
     nose = se2.transform(pose, np.array([[0.0, 0.0], [0.9, 0.0]]))
     axes.plot(*nose.T, "-", color=COLOURS["robot"], zorder=8)
-    people = world.people
+    people = world.town.people
     for ignoring, kind in ((False, "person"), (True, "ignoring")):
         chosen = people.ignoring == ignoring
         axes.scatter(*people.positions[chosen].T, s=18, color=COLOURS[kind], zorder=7)
         ends = people.positions[chosen] + people.velocities[chosen]
         for a, b in zip(people.positions[chosen], ends, strict=True):
             axes.plot([a[0], b[0]], [a[1], b[1]], "-", color=COLOURS[kind], lw=0.8, zorder=7)
-    for vehicle in world.traffic.vehicles:
+    for vehicle in world.town.traffic.vehicles:
         half = 0.5 * np.array([vehicle.length, vehicle.width])
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
         outline = se2.transform(vehicle.pose, corners)
