@@ -20,6 +20,7 @@ FAILED, BAD_USAGE = 1, 2
 
 COMMANDS = {
     "map": ("lastmile.cli.map_commands", "Build and look at site bundles."),
+    "sim": ("lastmile.cli.sim_commands", "Write simulated worlds for other simulators."),
     "simulate": ("lastmile.cli.simulate_commands", "Run deliveries in lockstep, without ROS."),
     "demo": ("lastmile.cli.demo_commands", "See one delivery on ROS 2, from locker to locker."),
     "up": ("lastmile.cli.up_commands", "Start the stack's nodes and watch over them."),

@@ -42,6 +42,15 @@ class LockerBody:
     docked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MovingParcel:
+    """A parcel on its way: 0 is on the locker's shuttle, 1 in the robot's bay."""
+
+    parcel: str
+    locker_id: str
+    share: float
+
+
 class Transfer:
     """All lockers and the robot's bay; `step` moves doors and parcels."""
 
@@ -100,6 +109,15 @@ class Transfer:
         if "conveyor_jam" not in faults:
             self._start(docked, robot_drive, stamp_s)
             self._carry(docked, robot_drive, stamp_s, dt_s)
+
+    @property
+    def moving(self) -> MovingParcel | None:
+        """The parcel between a locker and the bay, if one is."""
+        return MovingParcel(self._moving, self._at_locker, self._at) if self._moving else None
+
+    def port(self, pose_map_base: np.ndarray) -> np.ndarray:
+        """Pose (3,) in map of the robot's port."""
+        return se2.compose(pose_map_base, self._pose_base_port)
 
     def docking_error(self, pose_map_base: np.ndarray, locker_id: str) -> np.ndarray:
         """Pose (3,) of the robot's port against where it belongs at a locker."""

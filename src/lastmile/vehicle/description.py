@@ -112,7 +112,7 @@ def _mounts(root: ElementTree.Element) -> dict[str, np.ndarray]:
     joints = {}
     for joint in root.findall("joint"):
         parent, child = joint.find("parent"), joint.find("child")
-        joints[child.get("link")] = (parent.get("link"), _origin(joint.find("origin")))
+        joints[child.get("link")] = (parent.get("link"), origin_matrix(joint.find("origin")))
     links = {link.get("name") for link in root.findall("link")}
     if "base_link" not in links:
         raise KeyError("base_link")
@@ -130,7 +130,8 @@ def _mounts(root: ElementTree.Element) -> dict[str, np.ndarray]:
     return {link: T for link, T in mounts.items() if T is not None}
 
 
-def _origin(element: ElementTree.Element | None) -> np.ndarray:
+def origin_matrix(element: ElementTree.Element | None) -> np.ndarray:
+    """Give the transform (4, 4) that an `origin` of a URDF states; the identity without one."""
     T = np.eye(4)
     if element is not None:
         T[:3, 3] = [float(v) for v in element.get("xyz", "0 0 0").split()]
@@ -147,7 +148,7 @@ def _footprint(root: ElementTree.Element, mounts: dict[str, np.ndarray]) -> np.n
             if box is None or link.get("name") not in mounts:
                 continue
             half = np.array([float(v) for v in box.get("size").split()]) / 2.0
-            T = mounts[link.get("name")] @ _origin(collision.find("origin"))
+            T = mounts[link.get("name")] @ origin_matrix(collision.find("origin"))
             signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
             corners.append((signs * half) @ T[:3, :3].T + T[:3, 3])
     if not corners:
