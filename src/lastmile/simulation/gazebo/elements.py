@@ -159,6 +159,13 @@ def gaussian(sigma: float, bias: float = 0.0, walk: float = 0.0, time_s: float =
     return element("noise", *content, type="gaussian")
 
 
+def image_noise(sigma: float) -> Element:
+    """Make the white noise of ranges [m] or of a camera's levels from 0 to 1."""
+    return element(
+        "noise", element("type", "gaussian"), element("mean", 0.0), element("stddev", sigma)
+    )
+
+
 def document(world: Element) -> str:
     """Write a world as an SDF file's text."""
     root = element("sdf", world, version=SDF_VERSION)

@@ -323,7 +323,7 @@ def _lidar(name, rings_deg, robot, config, rates) -> Element:
     reach = element(
         "range", element("min", figures.range_min_m), element("max", figures.range_max_m)
     )
-    noise = [sdf.gaussian(figures.range_sigma_m)] if rates.noise else []
+    noise = [sdf.image_noise(figures.range_sigma_m)] if rates.noise else []
     T = robot.mount("lidar_link")
     lidar = element("lidar", scan, reach, *noise)
     return _sensor(name, "gpu_lidar", name, T, 10.0, lidar, frame="lidar_link")
@@ -374,7 +374,7 @@ def _depth(side: str, robot: RobotDescription, config: DepthConfig) -> Element:
 
 def _camera(robot: RobotDescription, config: SimulatorConfig, rates: SensorRates) -> Element:
     figures = config.camera
-    noise = [sdf.gaussian(figures.noise_sigma / 255.0)] if rates.noise else []
+    noise = [sdf.image_noise(figures.noise_sigma / 255.0)] if rates.noise else []
     camera = element(
         "camera",
         element("horizontal_fov", np.radians(figures.horizontal_deg)),
