@@ -61,7 +61,7 @@ class Camera:
         self, stamp_s: float, T_map_base: np.ndarray, doors_open: dict[str, bool]
     ) -> CameraImage | None:
         """Take an image if a locker is near and ahead."""
-        near = [locker for locker in self._lockers if self._concerns(locker, T_map_base)]
+        near = lockers_in_view(self._lockers, T_map_base, self.config.locker_range_m)
         if not near:
             return None
         T_map_camera = T_map_base @ self._T_base_optical
@@ -81,12 +81,6 @@ class Camera:
             pixels = cv2.GaussianBlur(pixels, (0, 0), self.config.blur_sigma_px)
         self._seen, self._seen_from, self._seen_pixels = seen, T_map_camera, pixels
         return pixels
-
-    def _concerns(self, locker: Locker, T_map_base: np.ndarray) -> bool:
-        """Tell whether a locker is near and not behind the robot."""
-        away = locker.pose_map_port[:2] - T_map_base[:2, 3]
-        ahead = float(away @ T_map_base[:2, 0])
-        return bool(ahead > 0.0 and np.hypot(*away) < self.config.locker_range_m)
 
     def _draw(
         self, pixels: np.ndarray, locker: Locker, T_map_camera: np.ndarray, is_open: bool
@@ -213,6 +207,18 @@ class Panel:
         y = self.y_m + self.width_m * np.concatenate([share, half, -share, -half])
         z = self.z_m + self.height_m * np.concatenate([-half, share, half, -share])
         return np.column_stack([np.zeros_like(y), y, z, np.ones_like(y)])
+
+
+def lockers_in_view(
+    lockers: tuple[Locker, ...], T_map_base: np.ndarray, range_m: float
+) -> list[Locker]:
+    """Give the lockers that are near and not behind the robot."""
+    near = []
+    for locker in lockers:
+        away = locker.pose_map_port[:2] - T_map_base[:2, 3]
+        if float(away @ T_map_base[:2, 0]) > 0.0 and np.hypot(*away) < range_m:
+            near.append(locker)
+    return near
 
 
 def camera_model(config: CameraConfig) -> CameraModel:

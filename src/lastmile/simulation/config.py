@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from lastmile.config import param, section
 
+ENGINES = ("embedded", "gazebo")
+"""What moves the robot and senses: MuJoCo and rays in this process, or Gazebo Harmonic."""
+
 
 @dataclass(frozen=True)
 class LidarConfig:
@@ -114,6 +117,9 @@ class SimulatorConfig:
 
     scenario: str = param("", "Scenario file; empty for the quiet world of the site given.")
     seed: int = param(-1, "Seed; -1 takes that of the scenario.", low=-1)
+    engine: str = param(
+        "embedded", "What moves the robot and senses: embedded or gazebo.", choices=ENGINES
+    )
     base: BaseConfig = section(BaseConfig, "Drive of the base.")
     lidar: LidarConfig = section(LidarConfig, "Lidar on the mast.")
     depth: DepthConfig = section(DepthConfig, "Near-field depth sensors.")

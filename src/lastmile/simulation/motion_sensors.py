@@ -128,15 +128,21 @@ class GnssReceiver:
         self, stamp_s: float, T_map_base: np.ndarray, scene: RayScene, dt_s: float, spike_m: float
     ) -> GnssFix:
         """Give a fix; `spike_m` is added to the east by a fault."""
+        antenna = (T_map_base @ self._T_base_gnss)[:3, 3]
+        return self.receive(stamp_s, antenna, self.sky_ratio(T_map_base, scene), dt_s, spike_m)
+
+    def receive(
+        self, stamp_s: float, antenna: np.ndarray, sky_ratio: float, dt_s: float, spike_m: float
+    ) -> GnssFix:
+        """Give a fix of the antenna at (3,) in map under so much open sky."""
         config, rng = self.config, self._rng
         keep = np.exp(-dt_s / config.multipath_time_s)
         self._wander = keep * self._wander + np.sqrt(1.0 - keep**2) * rng.standard_normal(3)
-        sky = self.sky_ratio(T_map_base, scene)
-        fix, white, bias = self._quality(sky)
+        fix, white, bias = self._quality(sky_ratio)
         scale = np.array([1.0, 1.0, 1.8])
         error = scale * (bias * self._wander + white * rng.standard_normal(3))
         error[0] += spike_m
-        antenna = (T_map_base @ self._T_base_gnss)[:3, 3] + error
+        antenna = antenna + error
         latitude, longitude = self._projection.to_wgs84(antenna[:2])
         sigma = max(config.rtk_sigma_m, config.stated_ratio * float(np.hypot(white, bias)))
         if fix == FixType.NONE:

@@ -113,7 +113,7 @@ class Lidar:
             self.config.range_max_m,
         )
         ranges = moving.cast(*rays).reshape(self._directions.shape[:2])
-        return self._measure(stamp_s, ranges)
+        return self.measure(stamp_s, ranges, self.offset_s)
 
     def _aim(self, T_first: np.ndarray, T_last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Origins and directions (N, 3), ring by ring: quickest beside others that go alike."""
@@ -136,8 +136,12 @@ class Lidar:
         rotations = (powers @ terms.reshape(3, 9)).astype(np.float32)
         return rotations.reshape(-1, 3, 3), origins
 
-    def _measure(self, stamp_s: float, ranges: np.ndarray) -> PointGrid:
-        """Make a cloud of the true ranges (rings, columns), with noise, losses and ghosts."""
+    def measure(self, stamp_s: float, ranges: np.ndarray, offset_s: np.ndarray) -> PointGrid:
+        """
+        Make a cloud of the true ranges (rings, columns), with noise, losses and ghosts.
+
+        `offset_s` (columns,) is when each column was seen, after `stamp_s`.
+        """
         config, rng = self.config, self._rng
         noise, chance = self._bank.draw()
         ghosts = None
@@ -160,7 +164,7 @@ class Lidar:
             points,
             intensity,
         )
-        return PointGrid(stamp_s, "lidar_link", points, intensity, self.offset_s)
+        return PointGrid(stamp_s, "lidar_link", points, intensity, offset_s)
 
 
 class DepthSensor:
@@ -184,11 +188,13 @@ class DepthSensor:
             np.linspace(-half[1], half[1], config.rows),
         )
         rays = np.stack([x, y, np.ones_like(x)], axis=-1)
-        self._rays = rays.astype(np.float32)
-        self._stretch = np.linalg.norm(rays, axis=-1).astype(np.float32)
-        self._directions = (self._rays / self._stretch[..., None]).reshape(-1, 3)
-        self._intensity = np.full(self._stretch.shape, 100.0, dtype=np.float32)
-        self._bank = NoiseBank(self._stretch.shape, rng)
+        self.rays = rays.astype(np.float32)
+        """Rays (rows, columns, 3) with z = 1."""
+        self.stretch = np.linalg.norm(rays, axis=-1).astype(np.float32)
+        """Their lengths (rows, columns)."""
+        self._directions = (self.rays / self.stretch[..., None]).reshape(-1, 3)
+        self._intensity = np.full(self.stretch.shape, 100.0, dtype=np.float32)
+        self._bank = NoiseBank(self.stretch.shape, rng)
         self._offset_s = np.zeros(config.columns, dtype=np.float32)
 
     def scan(self, stamp_s: float, T_map_base: np.ndarray, standing: RayScene, moving: RayScene):
@@ -196,13 +202,17 @@ class DepthSensor:
         config = self.config
         T = T_map_base @ self._T_base_optical
         rays = self._still.cast(standing, T, lambda: self._aim(T), 1.5 * config.range_max_m)
-        reach = moving.cast(*rays).reshape(self._stretch.shape)
-        points = np.empty_like(self._rays)
+        return self.measure(stamp_s, moving.cast(*rays).reshape(self.stretch.shape))
+
+    def measure(self, stamp_s: float, reach: np.ndarray) -> PointGrid:
+        """Make an image of how far its rays (rows, columns) go, with noise and losses."""
+        config = self.config
+        points = np.empty_like(self.rays)
         _ranges.measure_depth(
             reach,
-            self._stretch,
+            self.stretch,
             *self._bank.draw(),
-            self._rays,
+            self.rays,
             config.range_min_m,
             config.range_max_m,
             config.sigma_ratio,

@@ -1,0 +1,85 @@
+"""A headless gz-sim server of one world, in a partition of gz-transport of its own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from lastmile.errors import UserError
+
+STOP_S = 5.0
+LOG_LINES = 12
+
+
+def gazebo_environment(partition: str) -> dict[str, str]:
+    """Give the environment of a process that talks to one server and to no other."""
+    # On the loopback only: two machines or two simulators must not hear each other.
+    return {**os.environ, "GZ_PARTITION": partition, "GZ_IP": "127.0.0.1"}
+
+
+class Server:
+    """The server's process; stopped at the latest when this process ends."""
+
+    def __init__(
+        self, world: Path, seed: int, environment: Mapping[str, str], program: str = "gz"
+    ) -> None:
+        """
+        Start the server, paused at time zero.
+
+        Raises
+        ------
+        UserError
+            If the program cannot be started.
+
+        """
+        self.world = world
+        self.log = world.with_suffix(".log")
+        command = [program, "sim", "-s", "--headless-rendering", "-v", "2"]
+        # Seed 0 would let Gazebo take one by chance.
+        command += ["--seed", str(seed + 1), str(world)]
+        try:
+            with self.log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=dict(environment),
+                    # A Ctrl-C is for who started it; the server ends after the last step.
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise UserError(f"{program}: cannot be started: {error.strerror}") from error
+        atexit.register(self.stop)
+
+    def check(self) -> None:
+        """Raise UserError with the end of the server's log once it has ended."""
+        code = self._process.poll()
+        if code is not None:
+            raise UserError(
+                f"gz sim ended with exit code {code} while it ran {self.world}:\n"
+                f"{self.last_words()}"
+            )
+
+    def last_words(self) -> str:
+        """Give the last lines of the server's log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-LOG_LINES:])
+
+    def stop(self) -> None:
+        """End the server and what it started."""
+        atexit.unregister(self.stop)
+        for number in (signal.SIGINT, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, number)
+            except ProcessLookupError:
+                break
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                continue
+        self._process.wait()
