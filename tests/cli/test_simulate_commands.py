@@ -45,3 +45,16 @@ def test_the_map_of_a_drive_is_saved_before_the_figures_that_make_it_ended(
     # No map could be made: told, and the drive counts. The process broke: it did not end.
     assert summary.exists() == isinstance(error, UserError)
     assert ("lastmile: too few scans" in result.output) == isinstance(error, UserError)
+
+
+def test_gazebo_that_is_missing_is_told_and_leaves_no_run_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    arguments = ["quiet", "--engine", "gazebo", "--output", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, UserError)
+    assert "gz: the program of Gazebo Harmonic" in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_engine_is_bad_usage():
+    assert CliRunner().invoke(app, ["quiet", "--engine", "unreal"]).exit_code == 2

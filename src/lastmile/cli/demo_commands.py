@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lastmile.cli.engine_option import Engine
 from lastmile.cli.interruption import ENDING, Interruption
 from lastmile.cli.report_commands import report_run
 from lastmile.cli.run_folders import new_run_dir
@@ -41,6 +42,12 @@ def demo(
     config: Annotated[
         Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
     ] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="What moves the robot and senses; that of the simulator's parameters if not given."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder of the run; runs/<time> if not given.")
     ] = None,
@@ -57,7 +64,15 @@ def demo(
     try:
         with Interruption() as interruption:
             run_dir, about = _deliver(
-                scenario, seed, rate, limit_s, config, output, view, interruption.check
+                scenario,
+                seed,
+                rate,
+                limit_s,
+                config,
+                engine or "",
+                output,
+                view,
+                interruption.check,
             )
         typer.echo("writing the report")
         delivered = report_run(run_dir, about).delivered
@@ -74,6 +89,7 @@ def _deliver(
     rate: float,
     limit_s: float,
     config: Path | None,
+    engine: str,
     output: Path | None,
     view: bool,
     check: Callable[[], None],
@@ -87,7 +103,12 @@ def _deliver(
 
     os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))
     settings = settings_of_scenario(
-        new_run_dir(output), scenario=scenario, seed=seed, rate=rate, config_dir=config
+        new_run_dir(output),
+        scenario=scenario,
+        seed=seed,
+        rate=rate,
+        config_dir=config,
+        engine=engine,
     )
     order = order_of_settings(settings)
     run_dir = settings.run_dir

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lastmile.cli.engine_option import Engine
 from lastmile.cli.lidar_maps import drive_mapper, save_lidar_map
 from lastmile.cli.run_folders import new_run_dir
 from lastmile.errors import UserError
@@ -44,6 +45,12 @@ def simulate(
     config: Annotated[
         Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
     ] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="What moves the robot and senses; that of the simulator's parameters if not given."
+        ),
+    ] = None,
     save_map: Annotated[
         Path | None, typer.Option(help="Make a lidar map from the drive, write a bundle here.")
     ] = None,
@@ -54,10 +61,12 @@ def simulate(
 ) -> None:
     """Run one delivery in lockstep and write its report."""
     from lastmile.simulation.delivery import LockstepDelivery
+    from lastmile.simulation.engines import require_engine
 
     # Taken before the drive: whoever commits meanwhile does not change what runs.
     taken = stamp()
-    setting = read_setting(scenario, seed, start, goal, map_dir, config)
+    setting = read_setting(scenario, seed, start, goal, map_dir, config, engine or "")
+    require_engine(setting.engine)
     run_dir = new_run_dir(output)
     made_of = {
         "run": "lockstep",
@@ -95,6 +104,7 @@ def simulate(
         **made_of,
         "start": delivery.order.from_locker_id,
         "goal": delivery.order.to_locker_id,
+        "engine": delivery.engine,
         "simulated_s": round(delivery.loop.now_s, 3),
         # Of the whole process until here, with the world's making.
         "cpu_s": round(cpu_s, 1),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lastmile.cli.engine_option import Engine
 from lastmile.cli.run_folders import new_run_dir
 from lastmile.errors import UserError
 from lastmile.nodes.domain import checked_namespace
@@ -42,6 +43,12 @@ def up(
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Folder of parameter files; defaults if not given.")
+    ] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="What moves the robot and senses; that of the simulator's parameters if not given."
+        ),
     ] = None,
     namespace: Annotated[str, typer.Option(help="Namespace of the robot's topics.")] = "/",
     broker: Annotated[
@@ -86,6 +93,7 @@ def up(
         site=site,
         lockers=tuple(locker or ()),
         config_dir=config,
+        engine=engine or "",
         namespace=namespace,
         broker=broker,
         state_dir=state_dir,

@@ -23,6 +23,7 @@ from lastmile.nodes.recorder_node import RecorderConfig
 from lastmile.nodes.surroundings import MEMORY, read_named_site
 from lastmile.simulation.beginning import find_locker
 from lastmile.simulation.delivery import order_of
+from lastmile.simulation.engines import require_engine
 from lastmile.simulation.scenario import read_scenario
 from lastmile.simulation.setting import find_scenario
 from lastmile.stack.build import read_node_config
@@ -45,10 +46,13 @@ class StackSettings:
     so on a robot it outlives the run: `~/.local/state/lastmile/<party>` if empty. In simulation it
     is the run folder's, or `:memory:`.
 
+    `engine` moves the robot and senses in simulation; empty for that of the simulator's file.
+
     Raises
     ------
     UserError
-        If the state of a robot were kept in memory, the seed is negative, or the namespace is none.
+        If the state of a robot were kept in memory, the seed is negative, the namespace is none,
+        or what the engine needs is missing.
 
     """
 
@@ -66,6 +70,7 @@ class StackSettings:
     record: bool = True
     party: str = "robot-1"
     state_dir: str = ""
+    engine: str = ""
     changes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,6 +82,8 @@ class StackSettings:
                 f"state folder {MEMORY}: allowed in simulation only, a robot that is started again"
                 " must know which parcel it carries"
             )
+        if self.simulation:
+            require_engine(self.engine)
 
     @property
     def state_path(self) -> str:
@@ -200,6 +207,7 @@ def _plan(settings: StackSettings, link: LinkConfig, name: str, node: str) -> Pl
         changes["locker_id"] = party
     if node == "simulator":
         changes = {"scenario": settings.scenario, "seed": settings.seed} | changes
+        changes |= {"engine": settings.engine} if settings.engine else {}
     config = dataclasses.replace(read_node_config(spec, settings.config_dir), **changes)
     follows_clock = settings.simulation and node != "simulator"
     path = _write(settings, name, config, _host(settings, party, link), follows_clock)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lastmile.simulation.config import SimulatorConfig
+from lastmile.simulation.engines import engine_maker
 from lastmile.simulation.scenario import Scenario, read_scenario
 from lastmile.simulation.town import TICK_S
 from lastmile.simulation.world import World
@@ -77,7 +78,9 @@ def build(config: SimulatorConfig, context: Context) -> SimulatorComponent:
     """Build the simulator; the scenario file is the config's, the site and robot the context's."""
     scenario = read_scenario(Path(config.scenario)) if config.scenario else Scenario()
     seed = scenario.seed if config.seed < 0 else config.seed
-    world = World(context.site, context.robot, scenario, np.random.default_rng(seed), config)
+    rng = np.random.default_rng(seed)
+    maker = engine_maker(config.engine, seed)
+    world = World(context.site, context.robot, scenario, rng, config, maker)
     return SimulatorComponent(world)
 
 

@@ -13,6 +13,7 @@ from lastmile.handoff.link import MemoryNetwork
 from lastmile.maps.site import Site
 from lastmile.simulation.beginning import find_locker
 from lastmile.simulation.component import SimulatorComponent
+from lastmile.simulation.engines import engine_maker
 from lastmile.simulation.lockstep import Lockstep
 from lastmile.simulation.scenario import Scenario
 from lastmile.simulation.setting import Setting
@@ -63,7 +64,11 @@ class LockstepDelivery:
         self._setting = setting
         self._network = MemoryNetwork(np.random.default_rng(network_seed))
         figures = read_node_config(NODES["simulator"], setting.config_dir)
-        self.world = World(setting.site, setting.robot, setting.scenario, world_rng, figures)
+        self.engine = setting.engine or figures.engine
+        maker = engine_maker(self.engine, setting.seed)
+        self.world = World(
+            setting.site, setting.robot, setting.scenario, world_rng, figures, maker
+        )
         self.loop = Lockstep(
             dict(self._components()), setting.latencies, loop_rng, network=self._network
         )

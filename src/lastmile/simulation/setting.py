@@ -19,7 +19,12 @@ from lastmile.vehicle.description import RobotDescription, read_robot
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a run is made of; `config_dir` None takes the defaults of every node."""
+    """
+    What a run is made of.
+
+    `config_dir` None takes the defaults of every node; `engine` "" takes that of the simulator's
+    parameter file.
+    """
 
     site: Site
     robot: RobotDescription
@@ -27,6 +32,7 @@ class Setting:
     seed: int
     latencies: Latencies
     config_dir: Path | None = None
+    engine: str = ""
 
 
 def read_setting(
@@ -36,6 +42,7 @@ def read_setting(
     goal: str = "",
     map_dir: Path | None = None,
     config_dir: Path | None = None,
+    engine: str = "",
 ) -> Setting:
     """
     Read scenario, site, robot and latencies.
@@ -52,6 +59,8 @@ def read_setting(
         Site bundle in place of the scenario's site.
     config_dir : Path, optional
         Folder of parameter files.
+    engine : str
+        In place of the parameter file's; empty keeps it.
 
     """
     read = read_scenario(find_scenario(scenario))
@@ -67,6 +76,7 @@ def read_setting(
         seed=read.seed if seed is None else seed,
         latencies=read_latencies(find_share("config/latencies.yaml")),
         config_dir=config_dir,
+        engine=engine,
     )
 
 

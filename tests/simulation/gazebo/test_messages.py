@@ -99,9 +99,7 @@ def test_contacts_name_the_other_model():
     pairs = [("robot::base_link::body", "bin::link::bin"), ("ground::link::ground", "robot::a::b")]
     contacts = SimpleNamespace(
         contact=[
-            SimpleNamespace(
-                collision1=SimpleNamespace(name=a), collision2=SimpleNamespace(name=b)
-            )
+            SimpleNamespace(collision1=SimpleNamespace(name=a), collision2=SimpleNamespace(name=b))
             for a, b in pairs
         ]
     )

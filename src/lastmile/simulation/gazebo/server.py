@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import signal
 import subprocess
@@ -13,12 +14,20 @@ from lastmile.errors import UserError
 
 STOP_S = 5.0
 LOG_LINES = 12
+_PR_SET_PDEATHSIG = 1
+# Looked up here: between fork and exec nothing may be imported.
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def gazebo_environment(partition: str) -> dict[str, str]:
     """Give the environment of a process that talks to one server and to no other."""
     # On the loopback only: two machines or two simulators must not hear each other.
     return {**os.environ, "GZ_PARTITION": partition, "GZ_IP": "127.0.0.1"}
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process with the thread that started it, however that ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Server:
@@ -51,6 +60,7 @@ class Server:
                     env=dict(environment),
                     # A Ctrl-C is for who started it; the server ends after the last step.
                     start_new_session=True,
+                    preexec_fn=_end_with_parent,
                 )
         except OSError as error:
             raise UserError(f"{program}: cannot be started: {error.strerror}") from error
