@@ -1,17 +1,19 @@
-"""The stack in the embedded world: robot, lockers, people, traffic, and a broker of its own."""
+"""The stack in a simulated world: robot, lockers, people, traffic, and a broker of its own."""
 
 from pathlib import Path
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from lastmile.nodes.launching import number, run_folder, stack_actions, truth
+from lastmile.nodes.launching import choice, number, run_folder, stack_actions, truth
 from lastmile.nodes.stack_plan import settings_of_scenario
+from lastmile.simulation.config import ENGINES
 
 ARGUMENTS = (
     ("scenario", "demo", "Scenario: a name of sim/scenarios or a file."),
     ("seed", "", "Seed of everything by chance; empty for the scenario's."),
     ("rate", "1.0", "Simulated seconds per second."),
+    ("engine", "embedded", "What moves the robot and senses: embedded or gazebo."),
     ("map", "", "Site, by name or folder; empty for the scenario's."),
     ("lockers", "", "Lockers to run, separated by commas; empty for those of the order."),
     ("config", "", "Folder of parameter files, one per node; empty for the defaults."),
@@ -30,6 +32,7 @@ def start(context):
         run_folder(given["run_dir"]),
         scenario=given["scenario"],
         seed=number(int, given["seed"], "seed") if given["seed"] else None,
+        engine=choice(given["engine"], "engine", ENGINES),
         site=given["map"],
         lockers=tuple(name for name in given["lockers"].split(",") if name),
         rate=number(float, given["rate"], "rate"),

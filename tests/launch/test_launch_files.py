@@ -72,6 +72,12 @@ def nodes(actions):
     return {a.options["name"]: a.options for a in actions if type(a).__name__ == "Node"}
 
 
+@pytest.fixture
+def gazebo(monkeypatch):
+    """Let Gazebo be there, as far as a plan looks."""
+    monkeypatch.setattr("lastmile.simulation.gazebo.bindings.require_gazebo", lambda: None)
+
+
 def test_robot_starts_every_node_but_the_world(launch, tmp_path):
     started = nodes(launch("robot", run_dir=str(tmp_path)))
     assert set(started) == set(NODES) - {"simulator", "locker"} | {"recorder"}
@@ -105,6 +111,50 @@ def test_simulation_starts_world_lockers_and_broker_on_simulated_time(launch, tm
         assert parameters["use_sim_time"] is (name != "simulator")
         assert parameters["host"]["seed"] == 11
     assert started["planner"]["respawn"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "engine"),
+    [
+        ("simulation", {}, "embedded"),
+        ("simulation", {"engine": "gazebo"}, "gazebo"),
+        ("gazebo", {}, "gazebo"),
+    ],
+)
+def test_engine_is_that_of_the_argument(launch, gazebo, tmp_path, name, given, engine):
+    started = nodes(launch(name, run_dir=str(tmp_path), scenario="quiet", **given))
+    parameters = yaml.safe_load(Path(started["simulator"]["parameters"][0]).read_text())
+    assert parameters["/**"]["ros__parameters"]["engine"] == engine
+
+
+def test_engine_that_there_is_not_is_refused(launch, tmp_path):
+    with pytest.raises(UserError, match="engine:=unreal: expected embedded or gazebo"):
+        launch("simulation", run_dir=str(tmp_path), engine="unreal")
+
+
+def test_gazebo_that_is_missing_is_told_before_anything_starts(launch, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UserError, match="gz: the program of Gazebo Harmonic"):
+        launch("gazebo", run_dir=str(tmp_path), scenario="quiet")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_world_alone_is_bridged_by_ros_gz_where_it_is(launch, tmp_path, monkeypatch, installed):
+    marker = tmp_path / "ros" / "share/ament_index/resource_index/packages/ros_gz_bridge"
+    marker.parent.mkdir(parents=True)
+    if installed:
+        marker.write_text("")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "ros"))
+    folder = tmp_path / "run"
+    actions = launch("gazebo", stack="false", run_dir=str(folder), scenario="quiet", seed="4")
+    (process,) = [a for a in actions if type(a).__name__ == "ExecuteProcess"]
+    world = folder / "world" / "world.sdf"
+    assert world.is_file()
+    command = ["gz", "sim", "-r", "-s", "--headless-rendering", "--seed", "5", str(world)]
+    assert process.options["cmd"] == command
+    bridge = nodes(actions)["gazebo_bridge"]
+    assert bridge["package"] == ("ros_gz_bridge" if installed else "lastmile")
+    assert Path(bridge["parameters"][0]["config_file"]).is_file()
 
 
 def test_simulation_refuses_an_unknown_scenario(launch, tmp_path):
@@ -144,18 +194,18 @@ def test_launch_refuses_a_second_stack(launch, tmp_path):
         launch("robot", run_dir=str(tmp_path / "two"))
 
 
-@pytest.mark.parametrize("name", ["robot", "simulation"])
+@pytest.mark.parametrize("name", ["robot", "simulation", "gazebo"])
 @pytest.mark.parametrize(
     ("record", "records"), [("false", False), ("0", False), ("True", True), ("1", True)]
 )
-def test_recorder_is_started_as_asked_for(launch, tmp_path, name, record, records):
+def test_recorder_is_started_as_asked_for(launch, gazebo, tmp_path, name, record, records):
     started = nodes(launch(name, run_dir=str(tmp_path), record=record))
     assert ("recorder" in started) is records
 
 
 @pytest.mark.parametrize(
     ("name", "argument"),
-    [("robot", "record"), ("simulation", "record"), ("rviz", "use_sim_time")],
+    [("robot", "record"), ("simulation", "record"), ("gazebo", "stack"), ("rviz", "use_sim_time")],
 )
 @pytest.mark.parametrize("text", ["yes", "ture", ""])
 def test_what_is_neither_true_nor_false_is_refused(launch, tmp_path, name, argument, text):
@@ -185,7 +235,7 @@ def test_rviz_opens_the_committed_view(launch):
 
 
 def test_every_node_of_the_table_is_a_program():
-    for name in (*NODES, "recorder"):
+    for name in (*NODES, "recorder", "gazebo_bridge"):
         assert SCRIPTS[name] == f"lastmile.nodes.{name}_node:main"
 
 

@@ -6,9 +6,10 @@ Imported by launch/*.launch.py alone: `launch` comes with a ROS installation, no
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,29 @@ def truth(text: str, name: str) -> bool:
         return TRUTHS[text.lower()]
     except KeyError:
         raise UserError(f"{name}:={text}: expected true or false") from None
+
+
+def choice(text: str, name: str, words: Collection[str]) -> str:
+    """Read a word of an argument; UserError if it is none of those allowed."""
+    if text not in words:
+        raise UserError(f"{name}:={text}: expected {' or '.join(words)}")
+    return text
+
+
+def bridge_package(text: str) -> tuple[str, str]:
+    """Give package and executable of the bridge to Gazebo; UserError for an unknown one."""
+    choice(text, "bridge", ("auto", "ros_gz_bridge", "lastmile"))
+    ros_gz = ("ros_gz_bridge", "parameter_bridge")
+    if text == "ros_gz_bridge" or (text == "auto" and has_package(ros_gz[0])):
+        return ros_gz
+    return "lastmile", "gazebo_bridge"
+
+
+def has_package(name: str) -> bool:
+    """Tell whether a ROS package is installed."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    marker = Path("share/ament_index/resource_index/packages", name)
+    return any((Path(prefix) / marker).is_file() for prefix in prefixes if prefix)
 
 
 def stack_actions(settings: StackSettings, log_level: str) -> list[Any]:
