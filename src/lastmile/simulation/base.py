@@ -24,6 +24,8 @@ from lastmile.vehicle.description import RobotDescription
 PATCH_HALF_M = 3.0
 PATCH_STEP_M = 0.05
 PATCH_LOW_M, PATCH_HIGH_M = -0.5, 0.5
+LIFTED_M = 0.3
+"""Ground further off the sidewalks' height has its patch about its own."""
 LEVEL_HALF_M, LEVEL_M = 0.75, 1e-4
 """Ground whose heights differ by less than this over the square about the base is level."""
 
@@ -104,8 +106,10 @@ class Base:
         across, along = np.meshgrid(x0 + steps, y0 + steps)
         heights = self._ground.heights(np.column_stack([across.ravel(), along.ravel()]))
         span = PATCH_HIGH_M - PATCH_LOW_M
-        self._model.hfield_data[:] = np.clip((heights - PATCH_LOW_M) / span, 0.0, 1.0)
-        self._data.mocap_pos[0] = [x0, y0, PATCH_LOW_M]
+        middle = float(heights[len(heights) // 2])
+        low = PATCH_LOW_M + (middle if abs(middle) > LIFTED_M else 0.0)
+        self._model.hfield_data[:] = np.clip((heights - low) / span, 0.0, 1.0)
+        self._data.mocap_pos[0] = [x0, y0, low]
         self._patch_centre = x0, y0
         self._patch_heights = heights.reshape(across.shape)
         about = np.ones(2 * (1 + 2 * round(LEVEL_HALF_M / PATCH_STEP_M),), np.uint8)

@@ -69,20 +69,35 @@ class Streets:
     all_rays: RayScene
 
 
+def lay_streets(ground: Ground, things: list[Thing]) -> Streets:
+    """Make streets of a ground and of what stands on it."""
+    both = np.concatenate([ground.triangles, triangles_of(things)])
+    return Streets(ground, things, RayScene(ground.triangles), RayScene(both))
+
+
 class Town:
     """All around the robot; `step` moves it on by one tick of 10 ms."""
 
     def __init__(
-        self, site: Site, robot: RobotDescription, scenario: Scenario, chance: Chance
+        self,
+        site: Site,
+        robot: RobotDescription,
+        scenario: Scenario,
+        chance: Chance,
+        streets: Streets | None = None,
     ) -> None:
-        """Build the streets; people and traffic come with the first steps."""
+        """
+        Build the streets; people and traffic come with the first steps.
+
+        `streets` is in place of those that the site gives, as on a proving ground.
+        """
         self.site = site
         self.scenario = scenario
         self.network = Network(site)
         self.start = start_pose(site, self.network, scenario)
         """Pose (3,) in map at which the robot starts."""
         self.route = expected_route(site, self.network, scenario, self.start)
-        self.streets = _build_streets(site, scenario, self.start, chance)
+        self.streets = streets or _build_streets(site, scenario, self.start, chance)
         self.signals = Signals(site, scenario.signals, chance["signals"])
         self.contacts = ContactWatch(robot.footprint, self.streets.things)
         self.people = People(
@@ -150,5 +165,4 @@ def _build_streets(site, scenario, start, chance) -> Streets:
     things = build_surroundings(
         site, ground.carriageway, [start[:2]], scenario.surroundings, chance["surroundings"]
     )
-    both = np.concatenate([ground.triangles, triangles_of(things)])
-    return Streets(ground, things, RayScene(ground.triangles), RayScene(both))
+    return lay_streets(ground, things)
