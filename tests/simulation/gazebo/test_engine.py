@@ -1,5 +1,7 @@
 """The Gazebo engine against a stand-in of Gazebo: lockstep, values, and what may go wrong."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tests.simulation.gazebo import fake
@@ -214,6 +216,19 @@ def test_bindings_that_are_missing_are_told_with_what_they_are_for(monkeypatch):
     monkeypatch.setattr(bindings, "TRANSPORT", "gz_not_there.transport13")
     with pytest.raises(UserError, match=r"gz_not_there\.transport13: .* carry commands"):
         bindings.transport()
+
+
+def test_node_hears_its_partition_alone(monkeypatch):
+    made = SimpleNamespace(NodeOptions=SimpleNamespace, Node=lambda options: options.partition)
+    monkeypatch.setattr(bindings, "transport", lambda: made)
+    assert bindings.transport_node("mine") == "mine"
+
+
+def test_clouds_that_nobody_takes_do_not_pile_up():
+    world, _ = make_gazebo_world()
+    world._look = lambda faults: []
+    drive(world, 1.0)
+    assert len(world.engine._link.take("/lidar/upper/points")) == link.RENDERED_QUEUE
 
 
 def test_unknown_message_kind_is_told_with_the_known():

@@ -13,7 +13,7 @@ from lastmile.errors import UserError
 from lastmile.simulation.gazebo import requester
 from lastmile.simulation.gazebo.link import Link
 from lastmile.simulation.gazebo.requester import Requester, serve
-from lastmile.simulation.gazebo.server import Server, gazebo_environment
+from lastmile.simulation.gazebo.server import Server, gazebo_environment, own_partition
 
 ECHO = """
 import sys
@@ -84,6 +84,13 @@ def test_server_is_started_headless_with_its_seed_and_partition(tmp_path):
     said = server.last_words()
     assert said == f"sim -s --headless-rendering -v 2 --seed 8 {world} mine 127.0.0.1"
     server.stop()
+
+
+def test_each_server_has_a_partition_of_its_own_unless_one_is_named(monkeypatch):
+    monkeypatch.delenv("GZ_PARTITION", raising=False)
+    assert own_partition() != own_partition()
+    monkeypatch.setenv("GZ_PARTITION", "mine")
+    assert own_partition() == "mine"
 
 
 def test_server_that_ended_is_told_with_its_last_words(tmp_path):

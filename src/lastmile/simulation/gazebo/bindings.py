@@ -39,6 +39,14 @@ def transport() -> Any:
     return _module(TRANSPORT)
 
 
+def transport_node(partition: str) -> Any:
+    """Make a node that hears one partition alone; UserError if the bindings are missing."""
+    module = transport()
+    options = module.NodeOptions()
+    options.partition = partition
+    return module.Node(options)
+
+
 def message_kind(name: str) -> Any:
     """Give a message class by its name without `gz.msgs.`; UserError for an unknown one."""
     name = name.removeprefix("gz.msgs.")

@@ -30,7 +30,7 @@ from lastmile.simulation.gazebo.link import DISCOVERY_S, SECOND, Link, stamp_ns
 from lastmile.simulation.gazebo.movers import Movers, Place
 from lastmile.simulation.gazebo.requester import Requester
 from lastmile.simulation.gazebo.robot import TOPICS, SensorRates
-from lastmile.simulation.gazebo.server import Server, gazebo_environment
+from lastmile.simulation.gazebo.server import Server, gazebo_environment, own_partition
 from lastmile.simulation.gazebo.world import WORLD, WorldOptions, write_world
 from lastmile.simulation.motion import Motion
 from lastmile.simulation.motion_sensors import GnssReceiver, Imu, WheelEncoders
@@ -340,16 +340,17 @@ def start_gazebo(
     """
     refuse_impossible_faults(town)
     bindings.require_gazebo()
-    partition = os.environ.get("GZ_PARTITION") or f"lastmile-{os.getpid()}"
+    partition = own_partition()
     environment = gazebo_environment(partition)
-    os.environ.update({key: environment[key] for key in ("GZ_PARTITION", "GZ_IP")})
+    # Read once, when the first node of a process is made.
+    os.environ.setdefault("GZ_IP", environment["GZ_IP"])
     folder = tempfile.TemporaryDirectory(prefix="lastmile-gazebo-")
     rates = SensorRates(noise=False, imu_hz=1.0 / STEP_S)
     options = WorldOptions(step_s=STEP_S, real_time_factor=0.0, rates=rates)
     path = write_world(town, robot, config, Path(folder.name), options)
     server = Server(path, seed, environment)
     try:
-        node = bindings.transport().Node()
+        node = bindings.transport_node(partition)
         link = Link(node, bindings.message_kind, Requester(environment), server.check)
         wait_until_loaded(link, bindings.message_kind("WorldControl"), server)
         link.wait_for_topics(set(HEARD) - {TOPICS["bumper"]}, LOAD_LIMIT_S)

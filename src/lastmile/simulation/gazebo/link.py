@@ -16,7 +16,9 @@ from typing import Any
 from lastmile.errors import UserError
 
 SECOND = 1_000_000_000
-QUEUE = 512
+QUEUE, RENDERED_QUEUE = 512, 3
+"""Messages kept of a topic; of clouds and images, half a megabyte each, the newest."""
+RENDERED = ("PointCloudPacked", "Image")
 PATIENCE_S = 30.0
 """How long a value of a step may take, a rendered one on a slow machine included."""
 DISCOVERY_S = 0.5
@@ -67,7 +69,8 @@ class Link:
 
     def subscribe(self, topic: str, kind: str) -> None:
         """Begin to hear a topic."""
-        queue = self._queues[topic] = deque(maxlen=QUEUE)
+        kept = RENDERED_QUEUE if kind in RENDERED else QUEUE
+        queue = self._queues[topic] = deque(maxlen=kept)
 
         def receive(message: Any) -> None:
             with self._came:

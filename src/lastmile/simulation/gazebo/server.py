@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import itertools
 import os
 import signal
 import subprocess
@@ -15,8 +16,14 @@ from lastmile.errors import UserError
 STOP_S = 5.0
 LOG_LINES = 12
 _PR_SET_PDEATHSIG = 1
+_numbers = itertools.count(1)
 # Looked up here: between fork and exec nothing may be imported.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def own_partition() -> str:
+    """Give a partition that no other server has; that of the environment where it names one."""
+    return os.environ.get("GZ_PARTITION") or f"lastmile-{os.getpid()}-{next(_numbers)}"
 
 
 def gazebo_environment(partition: str) -> dict[str, str]:
