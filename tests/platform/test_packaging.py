@@ -39,7 +39,7 @@ def test_both_packages_have_the_same_version():
 
 
 def test_every_node_of_the_table_has_a_program():
-    assert set(PROJECT["scripts"]) == {"lastmile", *NODES, "recorder"}
+    assert set(PROJECT["scripts"]) == {"lastmile", *NODES, "recorder", "gazebo_bridge"}
 
 
 @pytest.mark.parametrize("name", sorted(PROJECT["scripts"]))
