@@ -57,7 +57,7 @@ def test_kernel_solves_the_same_quadratic_problem_as_the_twin(seed, model, wheel
     mpc = Mpc(CONFIG, 3, ROBOT_DISCS, wheelbase)
     inputs = rng.uniform(-0.3, 0.3, (12, 2))
     mpc._load(problem, inputs)
-    assert _mpc.qp_step(mpc._w, 80, 1e-7)
+    assert mpc._w.qp_step(80, 1e-7)
     dx, du = mpc_twin.solve_qp(
         model, CONFIG, problem, np.array(mpc._w.X), np.array(mpc._w.U), ROBOT_DISCS
     )

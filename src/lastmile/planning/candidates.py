@@ -57,7 +57,7 @@ class Candidates:
             starts["wait"] = brake_inputs(problem, step_s)
         best, least = None, np.inf
         for label, inputs in starts.items():
-            solution = self._mpc.solve(problem, inputs, warm=False)
+            solution = self._mpc.solve(problem, inputs)
             if not (np.isfinite(solution.cost) and np.isfinite(solution.states).all()):
                 continue
             cost = solution.cost * (FAVOUR if label == "keep" else 1.0)

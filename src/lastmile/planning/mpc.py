@@ -15,9 +15,6 @@ from lastmile.geometry.grid import ClearanceField
 from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
 
-NO_FIELD = np.zeros((2, 2), np.float32)
-
-
 @dataclass(frozen=True, slots=True)
 class MpcProblem:
     """
@@ -38,6 +35,18 @@ class MpcProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class MpcDuals:
+    """Multipliers of the bounds (N, 8) and of the soft rows (N + 1, R), for a warm start."""
+
+    bounds: np.ndarray
+    rows: np.ndarray
+
+    def shifted(self, steps: int) -> MpcDuals:
+        """Move on in time by whole stages; the last ones are held."""
+        return MpcDuals(shift_inputs(self.bounds, steps), shift_inputs(self.rows, steps))
+
+
+@dataclass(frozen=True, slots=True)
 class MpcSolution:
     """
     States (N + 1, 5) rolled out with the inputs (N, 2), so that they obey the model exactly.
@@ -48,11 +57,13 @@ class MpcSolution:
 
     states: np.ndarray
     inputs: np.ndarray
+    duals: MpcDuals
     cost: float
     solved: bool
     iterations: int
     sqp_steps: int
     stationarity: float
+    equality: float
     infeasibility: float
     complementarity: float
 
@@ -68,17 +79,8 @@ class Mpc:
         wheelbase_m: float = 0.0,
     ):
         self.config = config
-        w = _mpc.Workspace(config.stages, discs, len(robot_discs_m))
-        w.step_s, w.wheelbase = config.step_s, wheelbase_m
-        _fill(w.q, config.weights_state)
-        _fill(w.qn, [config.weight_end * q for q in config.weights_state])
-        _fill(w.r, config.weights_input)
-        _fill(w.offsets, robot_discs_m)
-        w.slack_quadratic = config.slack_quadratic
-        w.field_weight = config.slack_field
-        w.field_distance = config.field_distance_m
+        w = workspace(config, discs, robot_discs_m, wheelbase_m)
         self._w = w
-        self._discs = discs
         self._problem: MpcProblem | None = None
 
     def solve(
@@ -86,12 +88,12 @@ class Mpc:
         problem: MpcProblem,
         inputs: np.ndarray,
         sqp_steps: int | None = None,
-        warm: bool = False,
+        duals: MpcDuals | None = None,
     ) -> MpcSolution:
         """
         Improve a guess of the inputs (N, 2).
 
-        `warm` starts the duals of the bounds where the last solve ended.
+        `duals` of a solution near the guess make it quicker.
 
         Raises
         ------
@@ -100,15 +102,19 @@ class Mpc:
 
         """
         self._load(problem, inputs)
+        if duals is not None:
+            self._w.set_duals(duals.bounds, duals.rows)
         steps = self.config.sqp_steps if sqp_steps is None else sqp_steps
         config = self.config
-        solved = _mpc.solve(self._w, steps, config.iterations_max, config.tolerance, warm)
+        solved = self._w.solve(
+            steps, config.iterations_max, config.tolerance, duals is not None
+        )
         return self._solution(bool(solved))
 
     def roll_out(self, problem: MpcProblem, inputs: np.ndarray) -> MpcSolution:
         """Follow the inputs without improving them."""
         self._load(problem, inputs)
-        _mpc.rollout(self._w)
+        self._w.roll_out()
         return self._solution(False)
 
     def _load(self, problem: MpcProblem, inputs: np.ndarray) -> None:
@@ -117,48 +123,123 @@ class Mpc:
             self._problem = None
             self._load_problem(problem)
             self._problem = problem
-        inputs = _checked("inputs", inputs, (self.config.stages, 2))
-        inputs = np.clip(inputs, problem.low[:2], problem.high[:2])
-        speeds = np.asarray(self._w.X)[0, 3:]
-        np.asarray(self._w.U)[:] = _within_speeds(inputs, speeds, problem, self.config.step_s)
+        self._w.set_inputs(as_doubles(inputs))
 
     def _load_problem(self, problem: MpcProblem) -> None:
-        n = self.config.stages
         w = self._w
-        state = _checked("state", problem.state, (5,))
-        low = _checked("low bounds", problem.low, (4,))
-        high = _checked("high bounds", problem.high, (4,))
-        if not (low < high).all():
-            raise ValueError(f"bounds {low.tolist()} must lie below {high.tolist()}")
-        # A speed measured a little beyond its bound must not make the first stage infeasible.
-        state = state.copy()
-        state[3:] = np.clip(state[3:], low[2:], high[2:])
-        np.asarray(w.X)[0] = state
-        np.asarray(w.xr)[:] = _checked("reference", problem.reference, (n + 1, 5))
-        if self._discs:
-            discs = _checked("discs", problem.discs, (n + 1, self._discs, 4))
-            np.asarray(w.obstacles)[:] = discs
-        np.asarray(w.low)[:], np.asarray(w.high)[:] = low, high
-        if problem.field is None:
-            w.field, w.field_res = NO_FIELD, 0.0
+        w.set_bounds(as_doubles(problem.low), as_doubles(problem.high))
+        w.set_state(as_doubles(problem.state))
+        w.set_reference(as_doubles(problem.reference))
+        w.set_discs(as_doubles(problem.discs))
+        field = problem.field
+        if field is None:
+            w.set_field(None, 0.0, 0.0, 0.0)
         else:
-            w.field = np.ascontiguousarray(problem.field.distance_m, np.float32)
-            w.field_res = problem.field.resolution_m
-            w.field_x, w.field_y = (float(v) for v in problem.field.origin)
+            x, y = (float(v) for v in field.origin)
+            distance_m = np.ascontiguousarray(field.distance_m, np.float32)
+            w.set_field(distance_m, x, y, field.resolution_m)
 
     def _solution(self, solved: bool) -> MpcSolution:
         w = self._w
+        stationarity, equality, infeasibility, complementarity = w.residuals
         return MpcSolution(
-            states=np.array(w.X),
-            inputs=np.array(w.U),
+            states=w.X,
+            inputs=w.U,
+            duals=MpcDuals(*w.get_duals()),
             cost=w.cost,
             solved=solved,
             iterations=w.iterations,
             sqp_steps=w.sqp_steps,
-            stationarity=w.stationarity,
-            infeasibility=w.infeasibility,
-            complementarity=w.complementarity,
+            stationarity=stationarity,
+            equality=equality,
+            infeasibility=infeasibility,
+            complementarity=complementarity,
         )
+
+
+class RealTimeMpc:
+    """
+    One real-time iteration per control step; `step` is called once for each.
+
+    Keeps inputs and duals from step to step. Discs keep their places in the array.
+    """
+
+    def __init__(
+        self,
+        config: MpcConfig,
+        discs: int,
+        robot_discs_m: tuple[float, ...],
+        low: np.ndarray,
+        high: np.ndarray,
+        wheelbase_m: float = 0.0,
+    ):
+        self._w = workspace(config, discs, robot_discs_m, wheelbase_m)
+        self._w.set_bounds(as_doubles(low), as_doubles(high))
+        self._iterations_max, self._tolerance = config.iterations_max, config.tolerance
+        self.reset(np.zeros((config.stages, 2)))
+
+    def reset(self, inputs: np.ndarray) -> None:
+        """Start afresh from a guess of the inputs."""
+        self._w.set_inputs(as_doubles(inputs))
+        self._started = False
+        self.solved = False
+
+    def step(self, state: np.ndarray, reference: np.ndarray, discs: np.ndarray) -> np.ndarray:
+        """
+        Plan one stage later than the last time, and give the first input (2,).
+
+        Arrays are C-contiguous doubles, as in `MpcProblem`. `solved` tells that the quadratic
+        problem met its tolerance; if not, the inputs are the better of what was found and of going
+        on as planned before.
+
+        Raises
+        ------
+        ValueError
+            If a shape is wrong or a number is not finite.
+
+        """
+        w, first = self._w, np.empty(2)
+        w.set_state(state)
+        w.set_reference(reference)
+        w.set_discs(discs)
+        steps = 1 if self._started else 0
+        self.solved = w.iterate(
+            steps, self._iterations_max, self._tolerance, self._started, first
+        )
+        self._started = True
+        return first
+
+    @property
+    def iterations(self) -> int:
+        """Interior point iterations of the last step."""
+        return self._w.iterations
+
+    @property
+    def residuals(self) -> tuple[float, float, float, float]:
+        """Stationarity, equality, inequality and complementarity of the last step."""
+        return self._w.residuals
+
+
+def workspace(
+    config: MpcConfig, discs: int, robot_discs_m: tuple[float, ...], wheelbase_m: float
+) -> _mpc.Workspace:
+    """Prepare the kernel for problems of one size."""
+    w = _mpc.Workspace(config.stages, discs, len(robot_discs_m))
+    w.set_model(config.step_s, wheelbase_m, robot_discs_m)
+    w.set_costs(
+        config.weights_state,
+        config.weight_end,
+        config.weights_input,
+        config.slack_quadratic,
+        config.slack_field,
+        config.field_distance_m,
+    )
+    return w
+
+
+def as_doubles(array: np.ndarray) -> np.ndarray:
+    """Give a contiguous array of doubles."""
+    return np.ascontiguousarray(array, float)
 
 
 def shift_inputs(inputs: np.ndarray, steps: int) -> np.ndarray:
@@ -167,36 +248,3 @@ def shift_inputs(inputs: np.ndarray, steps: int) -> np.ndarray:
         return inputs.copy()
     k = min(steps, len(inputs))
     return np.concatenate([inputs[k:], np.repeat(inputs[-1:], k, axis=0)])
-
-
-def _fill(view, values) -> None:
-    np.asarray(view)[:] = values
-
-
-def _checked(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.asarray(array, dtype=float)
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, it must be {shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite")
-    return array
-
-
-def _within_speeds(
-    inputs: np.ndarray, speeds: np.ndarray, problem: MpcProblem, step_s: float
-) -> np.ndarray:
-    """
-    Cut inputs (N, 2) down so that the speeds that they lead to stay in their bounds.
-
-    Speeds are linear in the inputs, so that no step of the solver from there leaves the bounds
-    either; from a start beyond them the line search would, as its merit does not know of them.
-    """
-    within = np.empty_like(inputs)
-    for i in range(2):
-        low, high = float(problem.low[2 + i]), float(problem.high[2 + i])
-        speed = float(speeds[i])
-        for k, value in enumerate(inputs[:, i].tolist()):
-            after = min(max(speed + step_s * value, low), high)
-            within[k, i] = (after - speed) / step_s
-            speed = after
-    return within
