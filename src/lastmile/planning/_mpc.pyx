@@ -32,24 +32,23 @@ include "_mpc_interior.pxi"
 # Soft rows this near are listed at first, and all others when a step turns out to go so far.
 cdef double NEAR_M = 1.5
 cdef double FAR_M = 1e3
-# Barriers at which a solve starts without and with duals of the last.
-cdef double MU_COLD = 1.0
+# What is not finite is not below this.
 cdef double HUGE = 1e300
 
 
 cdef bint _linearise_and_solve(
-    Ocp* o, int iterations_max, double tolerance, double mu, bint warm
+    Ocp* o, int iterations_max, double tolerance, bint warm
 ) noexcept nogil:
     """One quadratic problem at a rolled-out trajectory with derivatives."""
     cdef bint solved
     o.near = NEAR_M
     _list_rows(o)
-    solved = _solve_qp(o, iterations_max, tolerance, mu, warm)
+    solved = _solve_qp(o, iterations_max, tolerance, warm)
     if not _near_rows_suffice(o):
         _keep_duals(o)
         o.near = FAR_M
         _list_rows(o)
-        solved = _solve_qp(o, iterations_max, tolerance, o.mu_warm, True)
+        solved = _solve_qp(o, iterations_max, tolerance, True)
     _keep_duals(o)
     return solved
 
@@ -88,8 +87,7 @@ cdef bint _improve(
     for step in range(sqp_steps):
         if step > 0:
             _roll_out(o, True)
-        solved = _linearise_and_solve(
-            o, iterations_max, tolerance, o.mu_warm if warm or step > 0 else MU_COLD, warm or step > 0)
+        solved = _linearise_and_solve(o, iterations_max, tolerance, warm or step > 0)
         _spare_inputs(o)
         cost = _search(o)
         o.sqp_steps += 1
@@ -111,8 +109,7 @@ cdef bint _iterate(Ocp* o, int iterations_max, double tolerance, bint warm) noex
     o.sqp_steps = 1
     _hold_inputs(o)
     _roll_out(o, True)
-    solved = _linearise_and_solve(
-        o, iterations_max, tolerance, o.mu_warm if warm else MU_COLD, warm)
+    solved = _linearise_and_solve(o, iterations_max, tolerance, warm)
     _spare_inputs(o)
     if solved:
         _step_inputs(o, 1.0)
@@ -172,7 +169,6 @@ cdef class Workspace:
         o.spare = <double*>PyMem_Calloc(stages * NU, sizeof(double))
         if not (o.stage and o.row and o.offset and o.disc and o.kept and o.spare):
             raise MemoryError
-        o.mu_warm = 1e-3
 
     def __dealloc__(self):
         PyMem_Free(self.o.stage)
@@ -201,9 +197,6 @@ cdef class Workspace:
             self.o.r[i] = inputs[i]
         self.o.slack_quadratic = slack_quadratic
         self.o.field_weight, self.o.field_distance = field_weight, field_distance
-
-    def set_barrier(self, double mu):
-        self.o.mu_warm = mu
 
     def set_bounds(self, const double[::1] low, const double[::1] high):
         """Set bounds of inputs, v and s: acceleration, rate of s, v, s."""
@@ -386,7 +379,7 @@ cdef class Workspace:
         with nogil:
             o.iterations = 0
             _roll_out(o, True)
-            solved = _linearise_and_solve(o, iterations_max, tolerance, MU_COLD, False)
+            solved = _linearise_and_solve(o, iterations_max, tolerance, False)
         return solved
 
     def roll_out(self):

@@ -1,9 +1,18 @@
 # Interior point method for the linearised problem: Mehrotra's predictor and corrector, warm starts.
 
-cdef double LEAST = 1e-10
-# Of the way to the nearest bound, a step takes this part.
-cdef double SHORT = 0.995
-
+# Barrier at which a solve starts without duals, and with them as a share of the tolerance.
+cdef double MU_COLD = 1.0
+cdef double WARM = 0.3
+# Least barrier that a step aims at, as a share of the tolerance.
+cdef double AIM = 0.03
+# The barrier that belongs to what has changed since the duals were found: shares of the mean product
+# and of the residual of stationarity, at most MU_CHANGED by the latter. One that is CHANGED times
+# that of a warm start lifts it. Fewest iterations on the reference problem: a median of 1, and 10
+# instead of 15 at the 99th percentile.
+cdef double BY_PRODUCTS = 0.3
+cdef double BY_STATIONARITY = 3e-3
+cdef double MU_CHANGED = 0.1
+cdef double CHANGED = 30.0
 
 cdef inline void _bound_values(const Ocp* o, int k, double* value) noexcept nogil:
     """Distances of the iterate from the bounds of a stage."""
@@ -71,6 +80,26 @@ cdef inline void _start_row(Ocp* o, int k, int m, double mu, bint warm) noexcept
         row.t = _max(value + row.s, 1e-1)
         row.lam = _min(mu / row.t, 0.5 * row.weight)
         row.nu = _max(row.weight + o.slack_quadratic * row.s - row.lam, mu)
+
+
+cdef void _lift(Ocp* o, double mu) noexcept nogil:
+    """Lift products to a barrier, the smaller of the two factors as far as need be."""
+    cdef int k, b, m
+    cdef double even = sqrt(mu)
+    cdef Stage* stage
+    cdef Row* row
+    for k in range(o.stages):
+        stage = &o.stage[k]
+        for b in range(NBOX):
+            stage.t[b] = _max(stage.t[b], _min(mu / stage.l[b], even))
+            stage.l[b] = _max(stage.l[b], mu / stage.t[b])
+    for m in range(o.stage[o.stages].last):
+        row = &o.row[m]
+        even = sqrt(mu / row.weight)
+        row.t = _max(row.t, _min(mu / row.lam, even))
+        row.lam = _max(row.lam, mu / row.t)
+        row.s = _max(row.s, _min(mu / row.nu, even))
+        row.nu = _max(row.nu, mu / row.s)
 
 
 cdef void _move(Ocp* o, double alpha) noexcept nogil:
@@ -191,13 +220,21 @@ cdef void _keep_duals(Ocp* o) noexcept nogil:
             kept[o.row[m].slot] = o.row[m].lam
 
 
-cdef bint _solve_qp(Ocp* o, int iterations_max, double tolerance, double mu, bint warm) noexcept nogil:
-    """Solve the linearised problem from the soft rows that are listed."""
+cdef bint _solve_qp(Ocp* o, int iterations_max, double tolerance, bint warm) noexcept nogil:
+    """Solve the linearised problem with the soft rows that are listed."""
+    cdef double mu = WARM * tolerance if warm else MU_COLD
     cdef int it
     cdef double alpha, ratio, target, worst
     _start(o, mu, warm)
     _still(o)
     _move(o, 0.0)
+    if warm:
+        target = _min(BY_STATIONARITY * o.stationarity, MU_CHANGED)
+        target = _max(BY_PRODUCTS * o.product / o.pairs, target)
+        if target > CHANGED * mu:
+            # Products of so different sizes would shorten all steps.
+            _lift(o, target)
+            _move(o, 0.0)
     for it in range(iterations_max + 1):
         worst = _max(_max(o.stationarity, o.equality), _max(o.inequality, o.complementarity))
         if worst < tolerance:
@@ -207,15 +244,15 @@ cdef bint _solve_qp(Ocp* o, int iterations_max, double tolerance, double mu, bin
             return False
         o.iterations += 1
         alpha = _forward(o)
-        if alpha * SHORT > 0.9 and o.sums.after < 0.5 * tolerance and (
-                (1.0 - SHORT * alpha) * worst < 0.5 * tolerance):
-            _move(o, _min(1.0, SHORT * alpha))
+        if (1.0 - alpha) * worst < 0.5 * tolerance and o.sums.after < 0.5 * tolerance:
+            # The predictor will do.
+            _move(o, alpha)
             continue
         ratio = 1.0 + alpha * (o.sums.slope + alpha * o.sums.bend) / o.product
-        target = _max(ratio * ratio * ratio * o.product / o.pairs, 0.03 * tolerance)
+        target = _max(ratio * ratio * ratio * o.product / o.pairs, AIM * tolerance)
         _backward(o, False, target)
         alpha = _forward(o)
-        _move(o, _min(1.0, SHORT * alpha))
+        _move(o, alpha)
     return False
 
 

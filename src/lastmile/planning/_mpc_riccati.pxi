@@ -1,5 +1,9 @@
 # One Newton step of the interior point method by Riccati recursion on the model's sparsity.
 
+cdef double LEAST = 1e-10
+# Of the way to the nearest bound, a step takes this part.
+cdef double SHORT = 0.995
+
 
 cdef inline void _through_A(const Stage* stage, const double* p, double* out) noexcept nogil:
     """Give A' p."""
@@ -198,7 +202,7 @@ cdef bint _backward(Ocp* o, bint predict, double target) noexcept nogil:
 
 
 cdef double _forward(Ocp* o) noexcept nogil:
-    """Steps of all variables; gives the length up to which all stay positive, at most 1."""
+    """Steps of all variables; gives the length that keeps all of them positive, at most 1."""
     cdef int k, i, j, b
     cdef Stage* stage
     cdef double d[NZ]
@@ -208,7 +212,7 @@ cdef double _forward(Ocp* o) noexcept nogil:
     cdef double after[NBOX]
     for b in range(NBOX):
         share[b] = slope[b] = bend[b] = after[b] = 0.0
-    o.sums.share, o.sums.slope, o.sums.bend, o.sums.after = 1.0, 0.0, 0.0, 0.0
+    o.sums.share, o.sums.slope, o.sums.bend, o.sums.after = 0.0, 0.0, 0.0, 0.0
     for i in range(NX):
         o.stage[0].ddx[i] = 0.0
     for k in range(o.stages):
@@ -239,7 +243,7 @@ cdef double _forward(Ocp* o) noexcept nogil:
         o.sums.after = _max(o.sums.after, after[b])
         o.sums.slope += slope[b]
         o.sums.bend += bend[b]
-    return 1.0 / o.sums.share
+    return _min(1.0, SHORT / _max(o.sums.share, LEAST))
 
 
 cdef inline void _row_steps(Ocp* o, const Stage* stage) noexcept nogil:

@@ -86,7 +86,6 @@ cdef struct Ocp:
     double* spare
     # Soft rows further than this from their bound are left out until they could matter.
     double near
-    double mu_warm
     # Products of distances and duals.
     int pairs
     double product

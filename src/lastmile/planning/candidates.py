@@ -31,12 +31,12 @@ class Candidates:
 
     def __init__(self, mpc: Mpc):
         self._mpc = mpc
-        self._inputs: np.ndarray | None = None
+        self._solution: MpcSolution | None = None
         self._stamp_s = -np.inf
 
     def forget(self) -> None:
         """Start afresh, after motion that was not planned here."""
-        self._inputs = None
+        self._solution = None
 
     def choose(self, problem: MpcProblem, contested: bool, stamp_s: float) -> Choice | None:
         """
@@ -45,10 +45,11 @@ class Candidates:
         Gives None when no start gave finite numbers.
         """
         step_s = self._mpc.config.step_s
-        starts = {}
-        if self._inputs is not None:
+        starts, duals = {}, {}
+        if self._solution is not None:
             passed = round((stamp_s - self._stamp_s) / step_s)
-            starts["keep"] = shift_inputs(self._inputs, passed)
+            starts["keep"] = shift_inputs(self._solution.inputs, passed)
+            duals["keep"] = self._solution.duals.shifted(passed)
         starts["ahead"] = follow_reference(problem, problem.reference, step_s)
         if contested:
             for label, shift_m in (("left", SHIFT_M), ("right", -SHIFT_M)):
@@ -57,13 +58,13 @@ class Candidates:
             starts["wait"] = brake_inputs(problem, step_s)
         best, least = None, np.inf
         for label, inputs in starts.items():
-            solution = self._mpc.solve(problem, inputs)
+            solution = self._mpc.solve(problem, inputs, duals=duals.get(label))
             if not (np.isfinite(solution.cost) and np.isfinite(solution.states).all()):
                 continue
             cost = solution.cost * (FAVOUR if label == "keep" else 1.0)
             if cost < least:
                 best, least = Choice(label, solution), cost
-        self._inputs = None if best is None else best.solution.inputs
+        self._solution = None if best is None else best.solution
         self._stamp_s = stamp_s
         return best
 
