@@ -19,6 +19,7 @@ def kernels():
         Extension(
             ".".join(source.with_suffix("").parts[1:]),
             [source.as_posix()],
+            depends=sorted(part.as_posix() for part in source.parent.glob("*.pxi")),
             extra_compile_args=flags,
         )
         for source in sorted(Path("src", PACKAGE).rglob("*.pyx"))

@@ -60,7 +60,8 @@ def install_colcon():
 def kernels():
     """Cython sources of the package."""
     package = ROOT / "src" / "lastmile"
-    return sorted(path for pattern in ("*.pyx", "*.pxd") for path in package.rglob(pattern))
+    patterns = ("*.pyx", "*.pxd", "*.pxi")
+    return sorted(path for pattern in patterns for path in package.rglob(pattern))
 
 
 def stage_keys():

@@ -33,6 +33,49 @@ def clearance_rows(config, problem, robot_discs_m, k, state):
     return np.array(values), np.array(gradients).reshape(-1, 5), np.array(weights)
 
 
+def optimality(model, config, problem, states, inputs, robot_discs_m, solution):
+    """
+    Residuals of a solution of the problem linearised about a trajectory.
+
+    `solution` holds steps (N + 1, 5) and (N, 2), and the kernel's duals of bounds and soft rows.
+    Gives stationarity, equality, inequality and complementarity, each the largest absolute entry;
+    slacks are what the rows lack, and their duals what stationarity by the slack leaves.
+    """
+    dx, du, bounds, rows = solution
+    n, pi = len(inputs), np.zeros(5)
+    stationarity, equality, inequality, complementarity = [], [], [], []
+    for k in range(n, -1, -1):
+        Q = np.array(config.weights_state) * (config.weight_end if k == n else 1.0)
+        by_state = Q * (states[k] + dx[k] - problem.reference[k])
+        if k > 0:
+            g, G, weights = clearance_rows(config, problem, robot_discs_m, k, states[k])
+            present = np.tile(np.append(problem.discs[k, :, 3] > 0.0, True), len(robot_discs_m))
+            lam, value = rows[k][present], g + G @ dx[k]
+            slack = np.maximum(-value, 0.0)
+            nu = weights + config.slack_quadratic * slack - lam
+            by_state -= G.T @ lam
+            inequality += [np.maximum(-nu, 0.0)]
+            complementarity += [lam * (value + slack), nu * slack]
+            speeds = states[k][3:] + dx[k][3:]
+            low, high = bounds[k - 1, 2:4], bounds[k - 1, 6:8]
+            by_state[3:] -= low - high
+            above, below = speeds - problem.low[2:], problem.high[2:] - speeds
+            inequality += [np.maximum(-above, 0.0), np.maximum(-below, 0.0)]
+            complementarity += [low * above, high * below]
+        if k < n:
+            _, A, B = step_rk4(model, states[k], inputs[k], config.step_s)
+            equality.append(A @ dx[k] + B @ du[k] - dx[k + 1])
+            u, low, high = inputs[k] + du[k], bounds[k, :2], bounds[k, 4:6]
+            stationarity.append(np.array(config.weights_input) * u - low + high + B.T @ pi)
+            above, below = u - problem.low[:2], problem.high[:2] - u
+            inequality += [np.maximum(-above, 0.0), np.maximum(-below, 0.0)]
+            complementarity += [low * above, high * below]
+            by_state += A.T @ pi
+        pi = by_state
+    parts = (stationarity, equality, inequality, complementarity)
+    return [max(np.abs(entry).max(initial=0.0) for entry in part) for part in parts]
+
+
 def bilinear_gradient(field, point):
     (j, a), (i, b) = (divmod(f, 1.0) for f in (point - field.origin) / field.resolution_m - 0.5)
     j, i, d = int(j), int(i), field.distance_m.astype(float)

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.planning import mpc_twin
-from tests.planning.motion_twin import Ackermann, DifferentialDrive
+from tests.planning.motion_twin import Ackermann, DifferentialDrive, step_rk4
 
 from lastmile.geometry.grid import ClearanceField
-from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
 from lastmile.planning.mpc import Mpc, MpcProblem, shift_inputs
 
@@ -43,12 +42,13 @@ def random_problem(rng, stages=12):
     return MpcProblem(state, straight_reference(stages), discs, wall_field(rng), LOW, HIGH)
 
 
-@pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize(
+MODELS = pytest.mark.parametrize(
     ("model", "wheelbase"), [(DifferentialDrive(), 0.0), (Ackermann(0.45), 0.45)]
 )
-def test_kernel_solves_the_same_quadratic_problem_as_the_twin(seed, model, wheelbase):
-    rng = np.random.default_rng(seed)
+
+
+def loaded(rng, wheelbase):
+    """Give a problem, its controller before a first solve, and the guess that it starts from."""
     problem = random_problem(rng)
     if wheelbase:
         problem = replace(
@@ -57,6 +57,45 @@ def test_kernel_solves_the_same_quadratic_problem_as_the_twin(seed, model, wheel
     mpc = Mpc(CONFIG, 3, ROBOT_DISCS, wheelbase)
     inputs = rng.uniform(-0.3, 0.3, (12, 2))
     mpc._load(problem, inputs)
+    return problem, mpc
+
+
+@MODELS
+def test_derivatives_are_those_of_finite_differences(model, wheelbase):
+    rng, h = np.random.default_rng(8), 1e-6
+    for _ in range(20):
+        _, mpc = loaded(rng, wheelbase)
+        mpc._w.qp_step(5, 1e-7)
+        A, B = mpc._w.get_derivatives()
+        for k, (x, u) in enumerate(zip(mpc._w.X, mpc._w.U, strict=False)):
+            z = np.append(x, u)
+            for i, d in enumerate(h * np.eye(7)):
+                ahead, behind = (
+                    step_rk4(model, v[:5], v[5:], CONFIG.step_s)[0] for v in (z + d, z - d)
+                )
+                found = A[k][:, i] if i < 5 else B[k][:, i - 5]
+                assert found == pytest.approx((ahead - behind) / (2 * h), abs=1e-8)
+
+
+@MODELS
+@pytest.mark.parametrize("seed", range(12))
+def test_reported_optimum_satisfies_the_conditions_of_the_twin(seed, model, wheelbase):
+    problem, mpc = loaded(np.random.default_rng(seed), wheelbase)
+    w = mpc._w
+    assert w.qp_step(80, 1e-7)
+    found = mpc_twin.optimality(
+        model, CONFIG, problem, w.X, w.U, ROBOT_DISCS, (w.dx, w.du, *w.get_duals())
+    )
+    # What is left of slacks and distances where duals are large counts as complementarity here.
+    assert max(found[:3]) < 1e-6
+    assert found[3] < 1e-5
+    assert max(w.residuals) < 1e-7
+
+
+@pytest.mark.parametrize("seed", range(12))
+@MODELS
+def test_kernel_solves_the_same_quadratic_problem_as_the_twin(seed, model, wheelbase):
+    problem, mpc = loaded(np.random.default_rng(seed), wheelbase)
     assert mpc._w.qp_step(80, 1e-7)
     dx, du = mpc_twin.solve_qp(
         model, CONFIG, problem, np.array(mpc._w.X), np.array(mpc._w.U), ROBOT_DISCS
@@ -108,6 +147,21 @@ def test_converged_solve_reports_small_residuals():
         assert solution.solved
         worst = max(solution.stationarity, solution.infeasibility, solution.complementarity)
         assert worst < CONFIG.tolerance
+
+
+def test_duals_of_a_solution_make_the_next_one_quicker():
+    rng = np.random.default_rng(7)
+    cold, warm = 0, 0
+    for _ in range(20):
+        problem, mpc = random_problem(rng), Mpc(CONFIG, 3, ROBOT_DISCS)
+        first = mpc.solve(problem, np.zeros((12, 2)), sqp_steps=20)
+        a = mpc.solve(problem, first.inputs, sqp_steps=1)
+        b = mpc.solve(problem, first.inputs, sqp_steps=1, duals=first.duals)
+        assert a.solved
+        assert b.solved
+        assert b.cost == pytest.approx(a.cost, rel=1e-4)
+        cold, warm = cold + a.iterations, warm + b.iterations
+    assert warm < 0.5 * cold
 
 
 def test_speed_beyond_its_bound_is_taken_as_the_bound():

@@ -54,14 +54,14 @@ cdef bint _linearise_and_solve(
 
 
 cdef double _try_step(Ocp* o, double alpha) noexcept nogil:
-    """Roll out a part of the step from the spare inputs, and give its cost."""
+    """Roll out the spare inputs and a part of the step, and give the cost."""
     _step_inputs(o, alpha)
     _roll_out(o, False)
     return _cost(o)
 
 
 cdef double _search(Ocp* o) noexcept nogil:
-    """Shorten the step until it costs less; without any, the inputs stay and the cost is as before."""
+    """Shorten the step until it costs less; if nothing does, inputs and cost stay."""
     cdef int i
     cdef double cost, alpha = 1.0
     for i in range(5):
@@ -153,8 +153,8 @@ cdef class Workspace:
     """Arrays of one problem size, kept between solves."""
 
     cdef Ocp o
+    # Keeps the memory of the field alive.
     cdef const float[:, ::1] field
-    cdef bint started
 
     def __cinit__(self, int stages, int discs, int points):
         cdef Ocp* o = &self.o
@@ -187,7 +187,13 @@ cdef class Workspace:
             self.o.reach = max(self.o.reach, abs(offsets[i]))
 
     def set_costs(
-        self, state, double end, inputs, double slack_quadratic, double field_weight, double field_distance
+        self,
+        state,
+        double end,
+        inputs,
+        double slack_quadratic,
+        double field_weight,
+        double field_distance,
     ):
         """Set the weights of the cost; those of the state count `end` times at the end."""
         cdef int i
@@ -203,7 +209,8 @@ cdef class Workspace:
         cdef int i
         if low.shape[0] != NZ or high.shape[0] != NZ:
             raise ValueError(
-                f"bounds have shapes ({low.shape[0]},) and ({high.shape[0]},), they must be ({NZ},)")
+                f"bounds have shapes ({low.shape[0]},) and ({high.shape[0]},), "
+                f"they must be ({NZ},)")
         for i in range(NZ):
             if not (fabs(low[i]) < HUGE and fabs(high[i]) < HUGE):
                 raise ValueError("low bounds and high bounds must be finite")
@@ -337,8 +344,31 @@ cdef class Workspace:
     def cost(self):
         return self.o.cost
 
+    def get_derivatives(self):
+        """Give derivatives of the next state by state (N, 5, 5) and input (N, 5, 2)."""
+        cdef int k, i, j
+        cdef const Stage* stage
+        A = np.tile(np.eye(NX), (self.o.stages, 1, 1))
+        B = np.zeros((self.o.stages, NX, NU))
+        cdef double[:, :, ::1] a = A, b = B
+        for k in range(self.o.stages):
+            stage = &self.o.stage[k]
+            for i in range(3):
+                for j in range(3):
+                    a[k, i, 2 + j] += stage.E[i][j]
+                for j in range(NU):
+                    b[k, i, j] = stage.B[i][j]
+            for i in range(NU):
+                b[k, 3 + i, i] = self.o.h
+        return A, B
+
     def get_duals(self):
-        """Give the duals of bounds (N, 8) and of soft rows (N + 1, slots), and t of the bounds."""
+        """
+        Give the duals of bounds (N, 8) and of soft rows (N + 1, robot discs x (discs + 1)).
+
+        Bounds are the lower ones of both inputs, next v and next s, then the upper ones; the last
+        soft row of a robot disc is that of the field.
+        """
         cdef int k, i
         bounds = np.zeros((self.o.stages, NBOX))
         rows = np.zeros((self.o.stages + 1, self.o.slots))
@@ -349,19 +379,26 @@ cdef class Workspace:
         return bounds, rows
 
     def set_duals(self, const double[:, ::1] bounds, const double[:, ::1] rows):
+        """Set what `get_duals` gave, of a workspace of the same size."""
         cdef int k
+        if bounds.shape[0] != self.o.stages or bounds.shape[1] != NBOX:
+            raise ValueError(f"duals of bounds must have shape ({self.o.stages}, {NBOX})")
+        if rows.shape[0] != self.o.stages + 1 or rows.shape[1] != self.o.slots:
+            raise ValueError(f"duals of rows must have shape ({self.o.stages + 1}, {self.o.slots})")
         for k in range(self.o.stages):
             memcpy(self.o.stage[k].l, &bounds[k, 0], NBOX * sizeof(double))
         memcpy(self.o.kept, &rows[0, 0], (self.o.stages + 1) * self.o.slots * sizeof(double))
 
     def solve(self, int sqp_steps, int iterations_max, double tolerance, bint warm):
-        """Improve the inputs by SQP steps; True when the last problem was solved to its tolerance."""
+        """Improve the inputs by SQP steps; True when the last problem met its tolerance."""
         cdef bint solved
         with nogil:
             solved = _improve(&self.o, sqp_steps, iterations_max, tolerance, warm)
         return solved
 
-    def iterate(self, int steps, int iterations_max, double tolerance, bint warm, double[::1] first):
+    def iterate(
+        self, int steps, int iterations_max, double tolerance, bint warm, double[::1] first
+    ):
         """One real-time iteration, `steps` stages after the last; `first` becomes the input."""
         cdef bint solved
         cdef Ocp* o = &self.o
@@ -373,7 +410,7 @@ cdef class Workspace:
         return solved
 
     def qp_step(self, int iterations_max, double tolerance):
-        """Solve the quadratic problem at the guess once; dx and du hold its solution (for tests)."""
+        """Solve the quadratic problem at the guess into dx and du (for tests)."""
         cdef Ocp* o = &self.o
         cdef bint solved
         with nogil:

@@ -49,7 +49,7 @@ cdef inline void _fold_bounds(
         for b in range(NBOX):
             stage.inverse_t[b] = 1.0 / stage.t[b]
             stage.ratio[b] = stage.l[b] * stage.inverse_t[b]
-            stage.c[b] = stage.l[b]
+            stage.c[b] = stage.l[b] - target * stage.inverse_t[b]
     else:
         for b in range(NBOX):
             stage.c[b] = stage.l[b] + (stage.dt[b] * stage.dl[b] - target) * stage.inverse_t[b]
@@ -74,7 +74,8 @@ cdef inline void _fold_rows(
             row.inverse_t, row.inverse_s = 1.0 / row.t, 1.0 / row.s
             row.a, row.b = row.lam * row.inverse_t, row.nu * row.inverse_s
             row.inverse_D = 1.0 / (o.slack_quadratic + row.a + row.b)
-            row.c1, row.c2 = row.lam, row.nu
+            row.c1 = row.lam - target * row.inverse_t
+            row.c2 = row.nu - target * row.inverse_s
         else:
             row.c1 = row.lam + (row.dt * row.dlam - target) * row.inverse_t
             row.c2 = row.nu + (row.ds * row.dnu - target) * row.inverse_s
@@ -143,8 +144,8 @@ cdef bint _backward(Ocp* o, bint predict, double target) noexcept nogil:
     """
     Feedback and feedforward of all stages.
 
-    The predictor aims at products of zero and factors the Hessian; the corrector aims at `target`
-    with the second order of the predictor's step, and only its gradients are new.
+    Both aim at products of `target`. The predictor factors the Hessian; the corrector adds the
+    second order of the predictor's step, and only its gradients are new.
     """
     cdef int k, i, j
     cdef double Q[NX * NX]

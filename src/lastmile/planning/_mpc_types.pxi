@@ -16,7 +16,8 @@ cdef struct Row:
     double ds, dt, dlam, dnu
     # Residuals of the row and of the gradient by its slack.
     double gap, e
-    # 1 / t, 1 / s, lam / t, nu / s, 1 / (Hessian by the slack), targets over t and s, and -e - c1 - c2.
+    # 1 / t, 1 / s, lam / t, nu / s, 1 / (Hessian by the slack), targets over t and s, and
+    # -e - c1 - c2.
     double inverse_t, inverse_s, a, b, inverse_D, c1, c2, f
     # Which row of its stage it is.
     int slot

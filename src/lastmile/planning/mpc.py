@@ -15,6 +15,7 @@ from lastmile.geometry.grid import ClearanceField
 from lastmile.planning import _mpc
 from lastmile.planning.config import MpcConfig
 
+
 @dataclass(frozen=True, slots=True)
 class MpcProblem:
     """
@@ -106,9 +107,7 @@ class Mpc:
             self._w.set_duals(duals.bounds, duals.rows)
         steps = self.config.sqp_steps if sqp_steps is None else sqp_steps
         config = self.config
-        solved = self._w.solve(
-            steps, config.iterations_max, config.tolerance, duals is not None
-        )
+        solved = self._w.solve(steps, config.iterations_max, config.tolerance, duals is not None)
         return self._solution(bool(solved))
 
     def roll_out(self, problem: MpcProblem, inputs: np.ndarray) -> MpcSolution:
@@ -203,9 +202,7 @@ class RealTimeMpc:
         w.set_reference(reference)
         w.set_discs(discs)
         steps = 1 if self._started else 0
-        self.solved = w.iterate(
-            steps, self._iterations_max, self._tolerance, self._started, first
-        )
+        self.solved = w.iterate(steps, self._iterations_max, self._tolerance, self._started, first)
         self._started = True
         return first
 
