@@ -1,11 +1,23 @@
 # The controller's model: dynamics with derivatives, soft rows, and the cost of a rollout.
 
 
+cdef inline void _turn(double a, double c0, double s0, double* c, double* s) noexcept nogil:
+    """Cosine and sine of an angle that is by a small a more than that of c0 and s0."""
+    cdef double z = a * a, ca, sa
+    # Taylor series to the last bit for |a| up to 0.25, half the time of the C library.
+    sa = a * (1.0 - z * (1.0 / 6.0) * (1.0 - z * (1.0 / 20.0) * (1.0 - z * (1.0 / 42.0) * (
+        1.0 - z * (1.0 / 72.0) * (1.0 - z * (1.0 / 110.0))))))
+    ca = 1.0 - z * (1.0 / 2.0) * (1.0 - z * (1.0 / 12.0) * (1.0 - z * (1.0 / 30.0) * (
+        1.0 - z * (1.0 / 56.0) * (1.0 - z * (1.0 / 90.0) * (1.0 - z * (1.0 / 132.0))))))
+    c[0] = c0 * ca - s0 * sa
+    s[0] = s0 * ca + c0 * sa
+
+
 cdef void _advance(
     const Ocp* o, const double* x, const double* u, double* out, Stage* stage
 ) noexcept nogil:
     """RK4 step; with a stage also its exact derivatives."""
-    cdef double h = o.h, c, s, th, v, q, rate = 0.0, rv, rs, hi, wi, tn
+    cdef double h = o.h, c0 = cos(x[2]), s0 = sin(x[2]), c = c0, s = s0, turn, v, q, rate = 0.0, rv, rs, hi, wi, tn
     cdef double sx = 0.0, sy = 0.0, sth = 0.0
     # Derivatives by yaw, v, s, input 0, input 1; dr are those of the last yaw rate.
     cdef double Sx[5]
@@ -19,7 +31,7 @@ cdef void _advance(
     for i in range(4):
         hi = 0.0 if i == 0 else (h if i == 3 else 0.5 * h)
         wi = h / 6.0 if i == 0 or i == 3 else h / 3.0
-        th = x[2] + hi * rate
+        turn = hi * rate
         v = x[3] + hi * u[0]
         q = x[4] + hi * u[1]
         if stage != NULL:
@@ -31,7 +43,13 @@ cdef void _advance(
             rate, rv, rs = v * tn, tn, v * (1.0 / o.wheelbase + tn * tn * o.wheelbase)
         else:
             rate, rv, rs = q, 0.0, 1.0
-        c, s = cos(th), sin(th)
+        if turn != 0.0:
+            if fabs(turn) <= 0.25:
+                _turn(turn, c0, s0, &c, &s)
+            else:
+                c, s = cos(x[2] + turn), sin(x[2] + turn)
+        else:
+            c, s = c0, s0
         sx += wi * v * c
         sy += wi * v * s
         sth += wi * rate

@@ -116,28 +116,31 @@ cdef inline void _recur(
     Stage* stage, double[NX][NU] PB, const double* Q, double* P
 ) noexcept nogil:
     """Feedback of a stage, and its P from Q and that of the next stage."""
-    cdef int i, j, l
+    cdef int i, j
     cdef double PA[NX][NX]
     cdef double S[NX][NU]
-    cdef double acc
     for i in range(NX):
         _through_A(stage, &P[i * NX], PA[i])
         for j in range(NU):
-            acc = PB[i][j]
-            if i >= 2:
-                for l in range(3):
-                    acc += stage.E[l][i - 2] * PB[l][j]
-            S[i][j] = acc
+            S[i][j] = PB[i][j]
+    for i in range(3):
+        for j in range(NU):
+            S[2 + i][j] += (stage.E[0][i] * PB[0][j] + stage.E[1][i] * PB[1][j]
+                            + stage.E[2][i] * PB[2][j])
+    for i in range(NX):
         stage.K[0][i] = -(stage.inverse[0] * S[i][0] + stage.inverse[1] * S[i][1])
         stage.K[1][i] = -(stage.inverse[1] * S[i][0] + stage.inverse[2] * S[i][1])
     for i in range(NX):
         for j in range(i, NX):
-            acc = Q[i * NX + j] + PA[i][j] + S[i][0] * stage.K[0][j] + S[i][1] * stage.K[1][j]
-            if i >= 2:
-                for l in range(3):
-                    acc += stage.E[l][i - 2] * PA[l][j]
-            P[i * NX + j] = acc
-            P[j * NX + i] = acc
+            P[i * NX + j] = (
+                Q[i * NX + j] + PA[i][j] + S[i][0] * stage.K[0][j] + S[i][1] * stage.K[1][j])
+    for i in range(3):
+        for j in range(2 + i, NX):
+            P[(2 + i) * NX + j] += (stage.E[0][i] * PA[0][j] + stage.E[1][i] * PA[1][j]
+                                    + stage.E[2][i] * PA[2][j])
+    for i in range(NX):
+        for j in range(i):
+            P[i * NX + j] = P[j * NX + i]
 
 
 cdef bint _backward(Ocp* o, bint predict, double target) noexcept nogil:
