@@ -146,7 +146,8 @@ def compare_with_ipopt(ref, count):
     print(
         f"IPOPT from our solutions of {count} random problems ({unsolved} it did not solve): "
         f"our cost is above its by {np.median(excess):.1e} (median), "
-        f"{np.percentile(excess, 99):.1e} (p99), {excess.max():.1e} (worst) of itself; inputs differ by {np.median(moved):.1e} (median), "
+        f"{np.percentile(excess, 99):.1e} (p99), {excess.max():.1e} (worst) of itself; "
+        f"inputs differ by {np.median(moved):.1e} (median), "
         f"{np.percentile(moved, 90):.1e} (p90)"
     )
 

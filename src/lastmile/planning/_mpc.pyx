@@ -29,8 +29,10 @@ include "_mpc_model.pxi"
 include "_mpc_riccati.pxi"
 include "_mpc_interior.pxi"
 
-# Soft rows this near are listed at first, and all others when a step turns out to go so far.
+# Soft rows this near are listed at first, with duals and without, and all others when a step turns
+# out to go so far.
 cdef double NEAR_M = 1.5
+cdef double NEAR_COLD_M = 2.5
 cdef double FAR_M = 1e3
 # What is not finite is not below this.
 cdef double HUGE = 1e300
@@ -41,7 +43,7 @@ cdef bint _linearise_and_solve(
 ) noexcept nogil:
     """One quadratic problem at a rolled-out trajectory with derivatives."""
     cdef bint solved
-    o.near = NEAR_M
+    o.near = NEAR_M if warm else NEAR_COLD_M
     _list_rows(o)
     solved = _solve_qp(o, iterations_max, tolerance, warm)
     if not _near_rows_suffice(o):
