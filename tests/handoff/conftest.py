@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from tests.stepping import run_steps
 
 from lastmile.handoff.component import HandoffComponent
 from lastmile.handoff.config import CustodyConfig, HandoffConfig, LockerConfig
@@ -198,11 +199,7 @@ class Rig:
         self.robot.receive("hand_over/cancel", TaskCancel(goal_id))
 
     def run(self, seconds, until=lambda: False) -> bool:
-        for _ in range(round(seconds / DT_S)):
-            if until():
-                return True
-            self.step()
-        return until()
+        return run_steps(self.step, seconds / DT_S, until)
 
     def run_to_result(self, goal_id="g1", seconds=60.0):
         assert self.run(seconds, lambda: goal_id in self.results), f"no result of {goal_id}"

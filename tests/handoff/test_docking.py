@@ -67,14 +67,14 @@ def test_undock_reverses_from_the_locker():
     yard.dock()
     result = yard.dock("u1", undock=True)
     assert result.outcome is TaskOutcome.SUCCEEDED, result.text
-    assert between(LOCKER.pose_map_port, yard.pose)[0] == pytest.approx(1.57, abs=0.05)
+    assert yard.before_port_m == pytest.approx(1.57, abs=0.05)
 
 
 def test_undock_waits_for_the_door():
     yard = Yard((1.5, 0.1, np.pi))
     yard.dock()
     yard.door_closed = False
-    yard.component.receive("dock/goal", DockGoal("u1", "locker-a", True))
+    yard.order("u1", undock=True)
     yard.run(5.0)
     assert yard.docked
     assert "u1" not in yard.results
@@ -102,8 +102,8 @@ def test_goes_back_to_look_where_the_map_hides_that_it_is_right_before_the_locke
     outward = np.array([np.cos(LOCKER.pose_map_port[2]), np.sin(LOCKER.pose_map_port[2])])
     yard.pose_map_odom = compose(np.array([*(0.9 * outward), 0.0]), POSE_MAP_ODOM)
     yard.silent.add("markers")
-    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
-    assert yard.run(60.0, lambda: between(LOCKER.pose_map_port, yard.pose)[0] > 1.3)
+    yard.order()
+    assert yard.run(60.0, lambda: yard.before_port_m > 1.3)
     yard.silent.clear()
     assert yard.run(60.0, lambda: "d1" in yard.results)
     assert yard.results["d1"].outcome is TaskOutcome.SUCCEEDED, yard.results["d1"].text
@@ -127,7 +127,7 @@ def test_unknown_locker_fails_with_its_name():
 
 def test_cancel_stops_and_then_answers():
     yard = Yard((1.5, 0.0, np.pi))
-    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.order()
     yard.run(3.0)
     yard.component.receive("dock/cancel", TaskCancel("d1"))
     assert yard.run(5.0, lambda: "d1" in yard.results)

@@ -10,13 +10,13 @@ from tests.robot import FOOTPRINT
 
 from lastmile.geometry.se2 import between, transform
 from lastmile.handoff.config import DockingConfig
-from lastmile.types import DockGoal, ObstacleKind, TaskOutcome
+from lastmile.types import ObstacleKind, TaskOutcome
 
 
 def test_undock_does_not_reverse_into_what_was_not_seen():
     yard = Yard((0.37, 0.0, np.pi))
     yard.unseen = [(0.8, -3.0, 4.0, 3.0)]
-    yard.component.receive("dock/goal", DockGoal("u1", "locker-a", True))
+    yard.order("u1", undock=True)
     yard.run(5.0)
     assert yard.docked
     assert yard.feedback[-1].text == "ground not seen behind the robot"
@@ -24,13 +24,11 @@ def test_undock_does_not_reverse_into_what_was_not_seen():
 
 def test_waits_for_a_person_between_robot_and_port_and_goes_on():
     yard = Yard((1.5, 0.1, np.pi))
-    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.order()
     yard.run(2.5)
     yard.obstacles = [person(yard, (0.5, 0.1))]
     yard.run(2.0)
-    stood = yard.pose.copy()
-    yard.run(3.0)
-    np.testing.assert_allclose(yard.pose, stood, atol=1e-6)
+    yard.assert_stands(3.0)
     assert "person 7" in yard.feedback[-1].text
     yard.obstacles = []
     assert yard.run(40.0, lambda: "d1" in yard.results)
@@ -39,7 +37,7 @@ def test_waits_for_a_person_between_robot_and_port_and_goes_on():
 
 def test_never_drives_nearer_to_a_person_who_steps_in_than_the_planner_would():
     yard = Yard((1.9, 0.1, np.pi))
-    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.order()
     # Walks from the side to before the port and stands there for a while.
     for tick in range(80):
         across_m = max(1.8 - 0.04 * tick, 0.0)
@@ -62,7 +60,7 @@ def test_stands_while_somebody_walks_up_from_the_side_and_for_a_second_more():
     for tick in range(50):
         yard.obstacles = [person(yard, (1.4, max(2.2 - 0.05 * tick, 0.6)), (0.0, -1.0))]
         if tick == 8:
-            yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+            yard.order()
         yard.run(0.05)
         moved.append(bool(yard.twist.any()))
     assert not any(moved)
@@ -76,7 +74,7 @@ def test_stands_while_somebody_walks_up_from_the_side_and_for_a_second_more():
 
 def test_brakes_and_never_speeds_up_with_somebody_right_before_it():
     yard = Yard((1.5, 0.0, np.pi))
-    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.order()
     yard.run(3.5)
     assert yard.twist[0] > 0.1
     near_x = between(yard.pose_odom_port, yard.odom)[0] - 0.35 - 0.3
@@ -92,7 +90,7 @@ def test_brakes_and_never_speeds_up_with_somebody_right_before_it():
 @pytest.mark.parametrize("after_s", [0.0, 3.0])
 def test_box_on_the_way_is_never_touched_and_fails_the_task(after_s):
     yard = Yard((1.7, 0.0, np.pi), config=DockingConfig(wait_timeout_s=8.0))
-    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.order()
     yard.run(after_s)
     yard.boxes = [(0.35, -0.1, 0.6, 0.15)]
     assert yard.run(30.0, lambda: "d1" in yard.results)
@@ -109,13 +107,11 @@ def test_somebody_at_the_port_costs_no_attempt():
         docked = False
 
     yard = OpenContact((1.5, 0.0, np.pi))
-    yard.component.receive("dock/goal", DockGoal("d1", "locker-a", False))
+    yard.order()
     assert yard.run(20.0, lambda: yard.feedback and yard.feedback[-1].phase == "contact")
     yard.obstacles = [person(yard, (0.1, 0.7))]
     yard.run(0.5)
-    stood = yard.pose.copy()
-    yard.run(8.0)
-    np.testing.assert_allclose(yard.pose, stood, atol=1e-6)
+    yard.assert_stands(8.0)
     assert yard.feedback[-1].phase == "contact"
     assert yard.feedback[-1].text == "person 7 in the way at the port"
     yard.obstacles, yard.docked = [], True

@@ -7,6 +7,7 @@ import numpy as np
 import shapely
 from tests.geometry.matrices import to_matrix
 from tests.robot import FOOTPRINT
+from tests.stepping import run_steps
 
 from lastmile.geometry.se2 import advance, between, compose, invert, transform, wrap_angle
 from lastmile.handoff.config import DockingConfig
@@ -80,6 +81,11 @@ class Yard:
     @property
     def now_s(self):
         return self.tick * DT_S - self.set_back_s
+
+    @property
+    def before_port_m(self):
+        """How far the base stands before the port, along its axis."""
+        return between(LOCKER.pose_map_port, self.pose)[0]
 
     @property
     def port_error(self):
@@ -193,11 +199,7 @@ class Yard:
             self.people_gap_m = min([self.people_gap_m, *gaps])
 
     def run(self, seconds, until=lambda: False):
-        for _ in range(round(seconds / DT_S)):
-            if until():
-                return True
-            self.step()
-        return until()
+        return run_steps(self.step, seconds / DT_S, until)
 
     def restart_localization(self, seconds=1.0):
         """Take odometry away; afterwards odom is zero where the robot stands."""
@@ -211,9 +213,18 @@ class Yard:
         self.set_back_s += seconds
         self.plan = None
 
+    def assert_stands(self, seconds):
+        """Run on; the robot must not move."""
+        stood = self.pose.copy()
+        self.run(seconds)
+        np.testing.assert_allclose(self.pose, stood, atol=1e-6)
+
+    def order(self, goal_id="d1", undock=False):
+        self.component.receive("dock/goal", DockGoal(goal_id, "locker-a", undock))
+
     def dock(self, goal_id="d1", undock=False, seconds=120.0):
         self.run(0.3)
-        self.component.receive("dock/goal", DockGoal(goal_id, "locker-a", undock))
+        self.order(goal_id, undock)
         assert self.run(seconds, lambda: goal_id in self.results), self.feedback[-1:]
         return self.results[goal_id]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tests.stepping import run_steps
 
 from lastmile.errors import UserError
 from lastmile.geometry.polyline import arc_lengths
@@ -140,11 +141,7 @@ class Town:
             )
 
     def run(self, seconds, until=lambda: False):
-        for _ in range(round(seconds / DT_S)):
-            if until():
-                return True
-            self.step()
-        return until()
+        return run_steps(self.step, seconds / DT_S, until)
 
     def run_to_result(self, goal_id="g1", seconds=120.0):
         assert self.run(seconds, lambda: goal_id in self.results), self.steps
